@@ -1,0 +1,31 @@
+/*
+ * Where a sentry thread sleeps. Each thread that runs a task has one sleeper;
+ * everything that may end its sleep (a waitq callback, a signal, a timer, a
+ * futex wake) calls sleeper_wake on it. A wake-up that comes before the sleep
+ * is kept (a token, not a counter), so a caller re-tests its condition after
+ * every return. The word is a host futex; idle sleepers cost nothing.
+ */
+#ifndef GARRISON_SENTRY_CORE_SLEEPER_H
+#define GARRISON_SENTRY_CORE_SLEEPER_H
+
+#include <stdatomic.h>
+
+#include "common/base.h"
+
+#define SLEEP_FOREVER UINT64_MAX
+
+struct sleeper {
+	atomic_uint token; /* 0 none, 1 woken, 2 asleep */
+};
+
+void sleeper_init(struct sleeper *s);
+/* Sleeps until a wake-up or until `deadline` (CLOCK_MONOTONIC ns); takes the token.
+ * Returns 0, or -ETIMEDOUT. Only the owning thread calls it. */
+int sleeper_sleep(struct sleeper *s, uint64_t deadline);
+/* From any thread, under any lock. */
+void sleeper_wake(struct sleeper *s);
+
+/* The calling thread's sleeper (thread-local). */
+struct sleeper *sleeper_self(void);
+
+#endif

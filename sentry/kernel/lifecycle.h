@@ -1,0 +1,54 @@
+/* Birth, exec, run and death of tasks (kernel/clone.c, exec.c, run.c, exit.c). */
+#ifndef GARRISON_SENTRY_KERNEL_LIFECYCLE_H
+#define GARRISON_SENTRY_KERNEL_LIFECYCLE_H
+
+#include "sentry/kernel/task.h"
+
+struct clone_args_k {
+	uint64_t flags; /* CLONE_*, without the exit signal */
+	int exit_signal;
+	uaddr stack; /* the child's rsp, or NULL */
+	uaddr parent_tid, child_tid, pidfd;
+	uint64_t tls;
+	int set_tid; /* 0: any */
+};
+/* clone(2), clone3(2), fork, vfork: the child's tid or -errno. */
+long task_clone(struct task *parent, const struct clone_args_k *args);
+
+/* The first task of a container (its init) or of an exec session. Everything is borrowed. */
+struct task_start {
+	struct container *container;
+	const char *path; /* looked up in PATH of envp by the caller */
+	char *const *argv;
+	char *const *envp;
+	const char *cwd;
+	struct cred *cred;
+	struct file *stdio[3];	       /* NULL: closed */
+	struct tty *tty;	       /* becomes the controlling terminal; may be NULL */
+	const struct rlimit64 *limits; /* 16 */
+	uint32_t umask;
+	int oom_score_adj;
+};
+/* Creates the task, loads the image, starts its thread: its process, owned, or -errno. */
+int task_start(const struct task_start *start, struct process **out) MUST_CHECK;
+
+/* execve(2) of the calling task with strings already in sentry memory. Returns -errno while
+ * the old image still stands; once past the point of no return a failure kills the task. */
+struct exec_args {
+	struct file *file; /* opened for execution; borrowed */
+	const char *path;  /* AT_EXECFN */
+	char **argv, **envp;
+	int argc, envc;
+};
+int task_exec(struct task *t, struct exec_args *args) MUST_CHECK;
+
+/* The main loop of a task's host thread; does not return before the task is dead. */
+void task_run(struct task *t);
+
+/* exit(2), exit_group(2). The task's loop ends when the syscall returns. */
+void task_exit(struct task *t, int wait_status);
+void task_exit_group(struct task *t, int wait_status);
+/* SIGKILL to a whole container, and wait until it is empty. */
+void container_kill(struct container *c, int sig);
+
+#endif

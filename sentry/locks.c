@@ -1,0 +1,99 @@
+#include "sentry/locks.h"
+
+#include "common/log.h"
+
+#ifndef NDEBUG
+/* How many locks of each rank this thread holds. */
+static __thread unsigned char held[RANK_COUNT];
+
+static void rank_check(enum lock_rank rank)
+{
+	int lowest = rank == RANK_WAITQ ? rank + 1 : rank; /* the one rank that may nest */
+
+	for (int r = lowest; r < RANK_COUNT; r++)
+		if (held[r])
+			panic("lock order: taking rank %d while holding rank %d", rank, r);
+}
+
+static void rank_taken(enum lock_rank rank)
+{
+	held[rank]++;
+}
+
+static void rank_released(enum lock_rank rank)
+{
+	assert(held[rank] > 0);
+	held[rank]--;
+}
+#else
+static void rank_check(enum lock_rank rank UNUSED)
+{
+}
+static void rank_taken(enum lock_rank rank UNUSED)
+{
+}
+static void rank_released(enum lock_rank rank UNUSED)
+{
+}
+#endif
+
+void mutex_init(struct mutex *m, enum lock_rank rank)
+{
+	pthread_mutex_init(&m->m, NULL);
+	m->rank = rank;
+}
+
+void mutex_destroy(struct mutex *m)
+{
+	pthread_mutex_destroy(&m->m);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	rank_check(m->rank);
+	pthread_mutex_lock(&m->m);
+	rank_taken(m->rank);
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+	if (pthread_mutex_trylock(&m->m))
+		return false;
+	rank_taken(m->rank);
+	return true;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	rank_released(m->rank);
+	pthread_mutex_unlock(&m->m);
+}
+
+void mutex_lock_pair(struct mutex *a, struct mutex *b)
+{
+	struct mutex *first = a < b ? a : b;
+	struct mutex *second = a < b ? b : a;
+
+	assert(a->rank == b->rank);
+	mutex_lock(first);
+	if (first == second)
+		return;
+	pthread_mutex_lock(&second->m);
+	rank_taken(second->rank);
+}
+
+void mutex_unlock_pair(struct mutex *a, struct mutex *b)
+{
+	mutex_unlock(a);
+	if (a != b)
+		mutex_unlock(b);
+}
+
+void mutex_assert_held(const struct mutex *m)
+{
+#ifndef NDEBUG
+	assert(held[m->rank] > 0);
+#else
+	(void)m;
+#endif
+}

@@ -1,0 +1,93 @@
+/*
+ * A guest address space as the sentry knows it: a tree of VMAs over a
+ * pf_space. The host holds the pages and takes the page faults; the tree is for
+ * /proc/PID/maps, limits, checks and the choice of addresses.
+ *
+ * The calls that change the layout take the calling task's pf_thread, because
+ * the stub carries them out. They take mm->lock themselves.
+ */
+#ifndef GARRISON_SENTRY_MM_MM_H
+#define GARRISON_SENTRY_MM_MM_H
+
+#include "common/refcount.h"
+#include "sentry/abi/uaddr.h"
+#include "sentry/fs/file.h"
+#include "sentry/locks.h"
+#include "sentry/platform/platform.h"
+
+struct vma_tree;
+
+/* The limits that mm enforces, copied from the process's rlimits for each call. */
+struct mm_limits {
+	uint64_t as, data, stack, memlock; /* RLIM_INFINITY = UINT64_MAX */
+	bool can_lock;			   /* CAP_IPC_LOCK */
+};
+
+struct mm {
+	struct refcount ref;
+	struct pf_space *space; /* immutable; owned */
+	struct mutex lock;	/* RANK_MM */
+
+	/* guarded by lock */
+	struct vma_tree *vmas;
+	uint64_t total_pages, locked_pages, data_pages, stack_pages, exec_pages, peak_pages;
+	uint64_t brk_start, brk, mmap_base;
+	uint64_t start_code, end_code, start_data, end_data, start_stack;
+	uint64_t arg_start, arg_end, env_start, env_end;
+	uint64_t auxv[64]; /* /proc/PID/auxv: pairs, ended by AT_NULL */
+	struct file *exe;  /* owned; what /proc/PID/exe shows */
+	int def_flags;	   /* mlockall(MCL_FUTURE) */
+	int dumpable;	   /* PR_SET_DUMPABLE */
+};
+
+struct vma {
+	uint64_t start, end;
+	int prot, flags; /* PROT_*, MAP_SHARED|PRIVATE|... */
+	int max_prot;
+	struct file *file; /* NULL: anonymous */
+	uint64_t offset;
+	const char *label;   /* "[heap]", "[stack]", "[vdso]", NULL */
+	unsigned int advice; /* VM_* bits for smaps: locked, dontfork, hugepage, ... */
+};
+
+/* Takes the reference on space. Adds the vDSO's VMAs. Never NULL. */
+struct mm *mm_new(struct pf_space *space);
+/* The child's mm after pf_space_fork(parent): same VMAs but those of MADV_DONTFORK.
+ * Takes the reference on space. Caller holds parent->lock across pf_space_fork and this. */
+struct mm *mm_fork_locked(struct mm *parent, struct pf_space *space);
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm);
+
+/* mmap(2) with the kernel's flags; file is borrowed or NULL. Address or -errno. */
+int64_t mm_mmap(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
+		uint64_t len, int prot, int flags, struct file *file, uint64_t offset) MUST_CHECK;
+int mm_munmap(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len) MUST_CHECK;
+int mm_mprotect(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len, int prot) MUST_CHECK;
+int64_t mm_mremap(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
+		  uint64_t old_len, uint64_t new_len, int flags, uaddr new_addr) MUST_CHECK;
+int64_t mm_brk(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uint64_t brk);
+int mm_madvise(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len, int advice) MUST_CHECK;
+int mm_msync(struct mm *mm, uaddr addr, uint64_t len, int flags) MUST_CHECK;
+int mm_mlock(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
+	     uint64_t len, bool lock, bool on_fault) MUST_CHECK;
+int mm_mlockall(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim,
+		int flags) MUST_CHECK;
+
+/* Copies out the VMA that contains addr (or the next above): 0, or -ENOMEM if none. The
+ * file is referenced for the caller. For faults, mincore, /proc. */
+int mm_find_vma(struct mm *mm, uint64_t addr, struct vma *out) MUST_CHECK;
+/* Calls fn for each VMA in rising order, under mm->lock; stops if it returns false. */
+void mm_for_each(struct mm *mm, bool (*fn)(const struct vma *v, void *arg), void *arg);
+
+/*
+ * What a futex, a shared lock or SysV shm needs to identify a word that several spaces
+ * share: for shared mappings the inode and offset, else the mm itself and the address.
+ */
+struct mm_key {
+	const void *object; /* inode or mm; compared, never followed */
+	uint64_t offset;
+	struct inode *inode; /* owned, to keep object alive; NULL for private keys */
+};
+int mm_shared_key(struct mm *mm, uaddr addr, struct mm_key *out) MUST_CHECK;
+
+#endif
