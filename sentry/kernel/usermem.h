@@ -7,7 +7,9 @@
 #define GARRISON_SENTRY_KERNEL_USERMEM_H
 
 #include <sys/uio.h>
+#include <time.h>
 
+#include "common/host.h"
 #include "sentry/kernel/task.h"
 
 MUST_CHECK int copyin(struct task *t, void *to, uaddr from, size_t n);
@@ -21,7 +23,8 @@ MUST_CHECK ssize_t copyin_string(struct task *t, char *to, size_t size, uaddr fr
  * 4096 bytes. */
 MUST_CHECK int copyin_path(struct task *t, char *to, uaddr from, bool allow_empty);
 
-/* An iovec array of the guest: checked (-EINVAL: count > 1024, total > INT_MAX page-rounded). */
+/* An iovec array of the guest: checked (-EINVAL: count > 1024, a length > SSIZE_MAX); the
+ * total is cut to INT_MAX rounded down to pages, as Linux does. */
 struct guest_iov {
 	int count;
 	size_t total;
@@ -40,5 +43,11 @@ MUST_CHECK ssize_t iov_copyout(struct task *t, const struct guest_iov *iov, size
 /* timespec and timeval in either direction; -EINVAL for tv_nsec out of range. NULL address:
  * *out = -1 (no timeout). Relative time in ns, saturated. */
 MUST_CHECK int copyin_timeout(struct task *t, uaddr ts, int64_t *ns);
+/* A timespec that must be normalised and not negative (-EINVAL). */
+MUST_CHECK int copyin_timespec(struct task *t, uaddr from, struct timespec *ts);
+/* In ns, saturated at INT64_MAX. */
+int64_t timespec_ns(const struct timespec *ts);
+/* CLOCK_MONOTONIC `ns` from now; ns < 0 or too far: SLEEP_FOREVER. */
+uint64_t deadline_after(int64_t ns);
 
 #endif
