@@ -1,0 +1,42 @@
+#include "sentry/core/sleeper.h"
+
+#include <errno.h>
+
+#include "common/host_thread.h"
+
+enum { NONE, WOKEN, ASLEEP };
+
+static __thread struct sleeper self;
+
+void sleeper_init(struct sleeper *s)
+{
+	atomic_init(&s->token, NONE);
+}
+
+int sleeper_sleep(struct sleeper *s, uint64_t deadline)
+{
+	int err = 0;
+
+	for (;;) {
+		unsigned int old = NONE;
+
+		if (!atomic_compare_exchange_strong(&s->token, &old, ASLEEP) && old == WOKEN)
+			break;
+		if (err == -ETIMEDOUT)
+			break;
+		err = host_futex_wait(&s->token, ASLEEP, deadline);
+	}
+	return atomic_exchange(&s->token, NONE) == WOKEN ? 0 : -ETIMEDOUT;
+}
+
+void sleeper_wake(struct sleeper *s)
+{
+	/* Only a sleeping owner costs a host call, and only the first of several wake-ups. */
+	if (atomic_exchange(&s->token, WOKEN) == ASLEEP)
+		host_futex_wake(&s->token, 1);
+}
+
+struct sleeper *sleeper_self(void)
+{
+	return &self;
+}
