@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Runs the tests and counts them.
+
+unit         build/tests/unit/*/*: Check programs; each check counts
+guest        build/tests/guest/*: run natively and in the sandbox, on both
+             platforms; output and exit code must be the same
+integration  tests/integration/*.sh: print `ok NAME`, `not ok NAME`, `skip NAME: why`
+security     tests/security/*.sh: the same
+fuzz         tests/fuzz/*/run.sh: replay of the corpus; the same
+
+The last line is `N passed, N failed[, N skipped]`.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PLATFORMS = ("systrap", "ptrace")
+lock = threading.Lock()
+totals = {"passed": 0, "failed": 0, "skipped": 0}
+failures = []
+
+
+def report(kind, name, detail=""):
+    with lock:
+        totals[kind] += 1
+        if kind == "failed":
+            failures.append(name)
+        if kind != "passed":
+            print(f"{kind}: {name}{': ' + detail if detail else ''}", flush=True)
+
+
+def run(argv, timeout, cwd=None, env=None):
+    """Output and exit code; 124 after a time-out, with everything it started killed."""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, cwd=cwd, env=env, start_new_session=True) as p:
+        try:
+            out, err = p.communicate(timeout=timeout)
+            return out, err, p.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, 9)
+            out, err = p.communicate()
+            return out, err + b"\n(timed out)", 124
+
+
+def unit_test(path, build):
+    name = "unit/" + os.path.relpath(path, f"{build}/tests/unit")
+    out, err, code = run([path], 120, env={**os.environ, "CK_VERBOSITY": "normal"})
+    text = out.decode(errors="replace")
+    m = re.search(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)", text)
+    if not m:
+        report("failed", name, f"no result (exit {code}) {err.decode(errors='replace')[-300:]}")
+        return
+    checks, bad = int(m[1]), int(m[2]) + int(m[3])
+    with lock:
+        totals["passed"] += checks - bad
+    for line in [l for l in text.splitlines() if re.search(r":[FE]:", l)]:
+        report("failed", name, line)
+    if code and not bad:
+        report("failed", name, f"exit {code}: {err.decode(errors='replace')[-500:]}")
+
+
+def diff_line(want, got):
+    w, g = want.decode(errors="replace").splitlines(), got.decode(errors="replace").splitlines()
+    for i in range(max(len(w), len(g))):
+        a, b = (w[i] if i < len(w) else "<end>"), (g[i] if i < len(g) else "<end>")
+        if a != b:
+            return f"line {i + 1}: native {a!r}, sandbox {b!r}"
+    return "same output"
+
+
+def guest_test(path, build, platform):
+    name = f"guest/{os.path.basename(path)} [{platform}]"
+    work = tempfile.mkdtemp(prefix="garrison-guest-")
+    try:
+        want, _, want_code = run([path], 30, cwd=work)
+        shutil.rmtree(work)
+        os.mkdir(work)
+        argv = [f"{build}/bin/garrison", f"--platform={platform}", "do", "--", path]
+        got, err, code = run(argv, 60, cwd=work)
+        if want_code == 124:
+            report("failed", name, "the native run timed out")
+        elif (got, code) == (want, want_code):
+            report("passed", name)
+        else:
+            report("failed", name, f"exit native {want_code}, sandbox {code}; "
+                   f"{diff_line(want, got)} {err.decode(errors='replace')[-300:]}")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def script_test(path, build, kind):
+    name = f"{kind}/{os.path.relpath(path, f'{REPO}/tests/{kind}')}"
+    env = {**os.environ, "GARRISON_BUILD": build, "GARRISON": f"{build}/bin/garrison"}
+    out, err, code = run(["bash", path], 1200, cwd=REPO, env=env)
+    seen = 0
+    for line in out.decode(errors="replace").splitlines():
+        m = re.match(r"(ok|not ok|skip) (.*)", line)
+        if not m:
+            continue
+        seen += 1
+        report({"ok": "passed", "not ok": "failed", "skip": "skipped"}[m[1]], f"{name}: {m[2]}")
+    if code:
+        report("failed", name, f"exit {code}: {err.decode(errors='replace')[-1000:]}")
+    elif not seen:
+        report("failed", name, "reported no result")
+
+
+def jobs(build):
+    for path in sorted(glob.glob(f"{REPO}/tests/unit/*/test_*.c")):
+        binary = f"{build}/" + os.path.relpath(path, REPO)[:-2]
+        yield f"unit/{os.path.relpath(path, REPO)}", True, lambda b=binary: unit_test(b, build)
+    for path in sorted(glob.glob(f"{REPO}/tests/guest/*.c")):
+        binary = f"{build}/tests/guest/{os.path.basename(path)[:-2]}"
+        for platform in PLATFORMS:
+            yield (f"guest/{os.path.basename(path)} {platform}", True,
+                   lambda b=binary, p=platform: guest_test(b, build, p))
+    for kind, pattern in (("fuzz", "*/run.sh"), ("security", "*.sh"), ("integration", "*.sh")):
+        for path in sorted(glob.glob(f"{REPO}/tests/{kind}/{pattern}")):
+            yield (f"{kind}/{path}", False, lambda s=path, k=kind: script_test(s, build, k))
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--build", default="build")
+    ap.add_argument("--only", default="", help="run tests whose name contains this")
+    args = ap.parse_args()
+    build = os.path.abspath(args.build)
+    chosen = [j for j in jobs(build) if args.only in j[0]]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for f in [pool.submit(fn) for _, parallel, fn in chosen if parallel]:
+            f.result()
+    for _, parallel, fn in chosen:
+        if not parallel:
+            fn()
+    if failures:
+        print("failed tests:\n  " + "\n  ".join(failures))
+    tail = f", {totals['skipped']} skipped" if totals["skipped"] else ""
+    print(f"{totals['passed']} passed, {totals['failed']} failed{tail}")
+    return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
