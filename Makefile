@@ -45,7 +45,8 @@ $(B)/obj/%.o: %.c
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 # Each area may add rules of its own (the stub, generated tables, tests).
--include sentry/platform/rules.mk runtime/rules.mk gofer/rules.mk tests/rules.mk tools/rules.mk
+-include sentry/platform/rules.mk runtime/rules.mk gofer/rules.mk tests/rules.mk tests/lint/rules.mk \
+	tests/bench/rules.mk tests/fuzz/rules.mk tools/rules.mk
 
 SENTRY_OBJ := $(call objects,$(SENTRY_SRC) $(COMMON_SRC)) $(SENTRY_EXTRA_OBJ)
 GOFER_OBJ := $(call objects,$(GOFER_SRC) $(COMMON_SRC))
