@@ -28,12 +28,17 @@ static void *run(void *arg)
 	return s.fn(s.arg);
 }
 
+int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
+{
+	return host_thread_start_stack(name, fn, arg, HELPER_STACK);
+}
+
 /*
  * What libc does to start and end a thread:
  * #host: clone3,clone,mmap,munmap,mprotect,madvise,rt_sigprocmask,set_robust_list,rseq sentry
  * #host: exit,gettid,prctl sentry
  */
-int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
+int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack)
 {
 	struct start *start = xmalloc(sizeof(*start));
 	pthread_attr_t attr;
@@ -44,7 +49,7 @@ int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
 	*start = (struct start){.name = name, .fn = fn, .arg = arg};
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, HELPER_STACK);
+	pthread_attr_setstacksize(&attr, stack);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&thread, &attr, run, start);

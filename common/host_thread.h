@@ -10,6 +10,9 @@
 /* Starts a detached helper thread with all signals blocked and a small stack (128 KiB).
  * `name` (at most 15 bytes, borrowed for ever) is what the host shows. */
 MUST_CHECK int host_thread_start(const char *name, void *(*fn)(void *), void *arg);
+/* The same with a stack of `stack` bytes. */
+MUST_CHECK int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg,
+				       size_t stack);
 
 /* Sleeps while *word == expect, until `deadline` (CLOCK_MONOTONIC ns, UINT64_MAX: for ever):
  * 0, -EAGAIN (the word differed), -EINTR, -ETIMEDOUT. Private to this process. */

@@ -42,8 +42,24 @@ struct exec_args {
 };
 int task_exec(struct task *t, struct exec_args *args) MUST_CHECK;
 
+/*
+ * What execve needs from tasks and signals (kernel/exec_task.c), in the order of the calls.
+ * t->pt and t->mm are replaced under t->alloc_lock.
+ */
+/* Past the point of no return: all other threads are killed and gone; t is the leader, its tid
+ * the tgid. -EAGAIN if t itself is being killed. */
+int exec_de_thread(struct task *t) MUST_CHECK;
+/* While the old mm and pt still stand: robust list, clear_child_tid. */
+void exec_mm_release(struct task *t);
+/* With the new image in place: sighand unshared, handlers to default (ignored ones stay),
+ * altstack off, POSIX timers dropped, exit_signal SIGCHLD, vfork's parent woken. */
+void exec_reset(struct task *t);
+
 /* The main loop of a task's host thread; does not return before the task is dead. */
 void task_run(struct task *t);
+
+/* How a process ended, for those that nobody waits for (task_start's): false while it lives. */
+bool process_exited(struct process *p, int *wait_status);
 
 /* exit(2), exit_group(2). The task's loop ends when the syscall returns. */
 void task_exit(struct task *t, int wait_status);

@@ -23,8 +23,20 @@ int signal_dequeue(struct task *t, ksigset set, siginfo_t *info);
 /* Replaces the blocked set; looks for signals that this lets through. */
 void signal_set_blocked(struct task *t, ksigset blocked);
 
-/* On the way back to the guest: delivers, stops, dies. result is the syscall's result, which
- * may be a restart code. */
+/* pselect, ppoll, epoll_pwait, sigsuspend: the blocked set until the syscall's end. The exit path
+ * puts the old one back, after delivering if the syscall was interrupted. */
+void signal_set_temporary(struct task *t, ksigset blocked);
+/* The same from the guest's (sigset, size) pair; a NULL address changes nothing. */
+int signal_set_temporary_user(struct task *t, uaddr set, uint64_t size) MUST_CHECK;
+/* The actions as they are now: is it ignored (SIG_IGN, or default and default is to ignore)? For
+ * ttys: is it blocked or ignored by the task? */
+bool signal_is_ignored(struct task *t, int sig);
+bool signal_blocked_or_ignored(struct task *t, int sig);
+/* A siginfo as kill(2) by t makes it. */
+siginfo_t signal_info_user(struct task *t, int sig);
+
+/* On the way back to the guest: delivers, stops, dies. A syscall's result may be a restart
+ * code. */
 void signal_on_return(struct task *t);
 long signal_sigreturn(struct task *t);
 

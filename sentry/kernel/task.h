@@ -31,9 +31,12 @@ struct container;
 struct process;
 struct session;
 struct tty;
-struct pid;
 struct ptrace_state;
 struct posix_timers;
+struct pgrp;
+struct vfork_wait;
+struct task_birth;
+struct guest_seccomp;
 
 /* Signals waiting for a task or a process: the set, and queued siginfo. */
 struct sigpending {
@@ -52,20 +55,34 @@ struct sighand {
 #define WORK_SIGNAL BIT(0) /* a signal may be deliverable */
 #define WORK_EXIT BIT(1)   /* the group is exiting, or another thread execs */
 #define WORK_STOP BIT(2)   /* group stop or ptrace */
-#define WORK_RUN BIT(3)	   /* task.todo is not empty */
+
+/* task.jobctl */
+#define JOB_STOP_PENDING BIT(0) /* must take part in the group stop under way */
+#define JOB_STOPPED BIT(1)	/* sleeps in a group stop */
+#define JOB_TRAP_STOP BIT(2)	/* ptrace: PTRACE_INTERRUPT or attach wants a trap */
+#define JOB_TRACED BIT(3)	/* sleeps in a ptrace stop */
+#define JOB_LISTEN BIT(4)	/* ptrace: PTRACE_LISTEN */
+#define JOB_SIGPENDING BIT(5)	/* a kill of the group is under way: SIGKILL for itself */
+
+/* task.trap */
+#define TRAP_SYSCALL BIT(0) /* ptrace wants to see syscalls */
+#define TRAP_SECCOMP BIT(1) /* the guest has seccomp filters of its own */
+#define TRAP_EMU BIT(2)	    /* PTRACE_SYSEMU: seen, not run */
 
 struct task {
 	struct refcount ref;
 	struct guest_access access; /* how fs/ and net/ reach this caller's memory */
-	int tid;		    /* in the container's pid namespace; immutable */
+	int tid;		    /* in the container's pid namespace; execve of a non-leader
+				     * changes it, under tasklist */
+	uint64_t serial;	    /* unique in the sentry for ever; immutable */
 	struct process *process;    /* immutable but for execve of a non-leader; owned */
-	struct list thread_node;    /* in process->threads; tasklist */
+	struct list thread_node;    /* in process->threads; tasklist and sighand->lock */
 
 	struct pf_thread *pt;	     /* own; NULL once exited */
 	struct mm *mm;		     /* own, others: task_get_mm; NULL once exited */
 	struct fdtable *files;	     /* own, others: task_get_files */
 	struct fs_context *fs;	     /* own, others: task_get_fs */
-	struct sighand *sighand;     /* immutable but for execve */
+	struct sighand *sighand;     /* borrowed from process; immutable but for execve */
 	struct cred *cred;	     /* own to write; others: task_get_cred */
 	struct mutex alloc_lock;     /* RANK_LEAF: guards the six pointers above for others */
 	struct container *container; /* immutable; borrowed */
@@ -82,7 +99,11 @@ struct task {
 	ksigset saved_blocked;	   /* own: for sigsuspend, ppoll, ... */
 	bool restore_blocked;	   /* own */
 	struct kstack altstack;	   /* own */
-	int fault_signal;
+	unsigned int jobctl;	   /* JOB_*; sighand->lock */
+	/* Of the last fault, for the signal frame; own. */
+	struct {
+		uint64_t trapno, error_code, addr;
+	} fault;
 
 	/* syscall in progress; own */
 	int64_t syscall_nr; /* -1: none */
@@ -93,15 +114,18 @@ struct task {
 
 	/* exit */
 	uaddr clear_child_tid, robust_list; /* own */
-	int exit_signal;		    /* to the parent; 0 none */
-	int exit_code;			    /* wait status, once exiting */
-	struct vfork_wait *vfork;	    /* who waits for us to exec or exit */
-	struct pid *pid;		    /* tasklist */
+	bool dying;			    /* own: the main loop ends */
+	bool exited;		  /* no longer counted alive; tasklist and sighand->lock */
+	int exit_code;		  /* wait status, once exiting */
+	struct vfork_wait *vfork; /* who waits for us to exec or exit; own */
+	struct task_birth *birth; /* what clone left for the first moments; own */
 
-	struct ptrace_state *ptrace; /* kernel/ptrace.c; NULL: not traced, not tracing */
+	struct ptrace_state *ptrace; /* kernel/ptrace.c; NULL: never traced; tasklist */
+	atomic_uint trap;	     /* TRAP_*: slow path of every syscall */
 
 	/* times: ns */
-	uint64_t start_time; /* CLOCK_MONOTONIC */
+	uint64_t start_time;	     /* CLOCK_MONOTONIC */
+	uint64_t user_ns, system_ns; /* final values once pt is NULL; alloc_lock */
 	uint64_t min_flt, nvcsw, nivcsw;
 	int nice, sched_policy, sched_priority;
 	uint64_t affinity[16]; /* 1024 CPUs */
@@ -124,29 +148,36 @@ struct process {
 	struct refcount ref;
 	int tgid; /* immutable */
 	struct container *container;
+	struct sighand *sighand; /* owned; changes in execve only, under tasklist */
+	bool unkillable;	 /* pid 1: default actions do not apply; immutable */
 
-	/* tasklist */
+	/* tasklist; threads, nthreads and live_threads change under sighand->lock too */
 	struct task *leader;
-	struct list threads;
+	struct list threads; /* owns a reference on each */
 	int nthreads, live_threads;
 	struct process *parent; /* borrowed: a parent reparents its children before it goes */
-	struct list children, sibling;
+	uint64_t parent_serial; /* the thread that forked it: pdeath signal, __WNOTHREAD */
+	atomic_int ppid;	/* the parent's tgid; 0 none. Readable without the lock */
+	int exit_signal;	/* to the parent; 0 none */
+	struct list children, sibling, tracees;
 	struct pgrp *pgrp;
 	struct list pgrp_node;
 	struct session *session;
-	bool zombie, exiting, execing, reaped, stopped_report, continued_report, is_subreaper,
-	    has_subreaper, did_exec;
+	bool zombie, exiting, reaped, is_subreaper, did_exec;
 	int exit_code;	      /* wait status */
 	struct waitq wait_wq; /* wait4 callers of this process sleep here */
 	struct waitq pidfd_wq;
-	struct task *exec_task;
 
 	/* sighand->lock (of any of its tasks: all share one) */
 	struct sigpending pending;
-	int group_stop_signal;
-	int group_stop_count;
+	int group_stop_signal;		       /* of the stop under way or complete; 0 none */
+	int group_stop_count;		       /* threads that have yet to stop */
+	bool stopped;			       /* all threads have stopped */
+	bool stopped_report, continued_report; /* not yet waited for */
 	bool group_exit;
 	int group_exit_code;
+	struct task *exec_task; /* waits in execve for all others to go */
+	atomic_int nsigqueue;	/* queued siginfos, against RLIMIT_SIGPENDING */
 
 	struct mutex limit_lock;    /* RANK_LEAF */
 	struct rlimit64 limits[16]; /* limit_lock */
@@ -156,7 +187,6 @@ struct process {
 	struct rusage dead_usage, child_usage;
 	uint64_t start_time;
 	int oom_score_adj;
-	struct tty *tty; /* session leader's and members': through session */
 };
 
 static inline struct task *task_from_access(struct guest_access *ga)
@@ -193,12 +223,35 @@ void task_add_work(struct task *t, unsigned int work);
 
 /* True if the sleeping task must go back and handle a signal, an exit or a stop. */
 bool task_interrupted(struct task *t);
+/* True if it is being killed: ends also sleeps that signals do not. */
+static inline bool task_killed(struct task *t)
+{
+	return atomic_load(&t->work) & WORK_EXIT;
+}
 
 /*
  * Sleeps until woken, `deadline` (CLOCK_MONOTONIC ns, SLEEP_FOREVER) or an interruption:
  * 0, -ETIMEDOUT or -ERESTARTSYS. The caller has put its waiters in place.
  */
 int task_sleep(struct task *t, uint64_t deadline) MUST_CHECK;
+/* The same, interrupted by a kill only (-EINTR). */
+int task_sleep_killable(struct task *t, uint64_t deadline) MUST_CHECK;
+
+/* Publishes new credentials of the calling task; takes the reference. */
+void task_set_cred(struct task *t, struct cred *cred);
+static inline bool task_capable(struct task *t, int cap)
+{
+	return cred_capable(t->cred, cap);
+}
+void task_get_comm(struct task *t, char comm[16]);
+void task_set_comm(struct task *t, const char *comm);
+
+/* CPU time so far, in ns: of a task; of a process with its dead threads. Any thread. */
+void task_times(struct task *t, uint64_t *user, uint64_t *system);
+void process_times(struct process *p, uint64_t *user, uint64_t *system);
+int process_count_threads(struct process *p);
+/* How many tasks a container has (sysinfo, /proc/loadavg). */
+int container_count_tasks(struct container *c);
 
 uint64_t task_rlimit(struct task *t, int resource); /* the soft limit */
 void task_mm_limits(struct task *t, struct mm_limits *out);
