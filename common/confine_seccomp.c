@@ -1,0 +1,60 @@
+/* The seccomp half of the confinement: lists made by tools/seccomp-list. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "common/bpf.h"
+#include "common/confine.h"
+#include "common/log.h"
+
+static const struct bpf_rule sentry_rules[] = {
+#include "seccomp_sentry.h"
+};
+
+static const struct bpf_rule gofer_rules[] = {
+#include "seccomp_gofer.h"
+};
+
+const struct bpf_rule *confine_rules(const char *process, size_t *n)
+{
+	if (strcmp(process, "gofer") == 0) {
+		*n = ARRAY_SIZE(gofer_rules);
+		return gofer_rules;
+	}
+	*n = ARRAY_SIZE(sentry_rules);
+	return sentry_rules;
+}
+
+/* SECCOMP_RET_TRAP: the call was not made. Say which, and die. */
+static void on_sigsys(int sig, siginfo_t *info, void *context)
+{
+	panic("forbidden host system call %d from %p", info->si_syscall, info->si_call_addr);
+}
+
+static int install(const struct bpf_rule *rules, size_t n, const char **what)
+{
+	struct sigaction sa = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO};
+	struct sock_filter prog[1024];
+	int len = bpf_allow_list(rules, n, SECCOMP_RET_TRAP, prog, ARRAY_SIZE(prog));
+
+	*what = "build the seccomp filter";
+	if (len < 0)
+		return len;
+	*what = "install the seccomp filter";
+	if (sigaction(SIGSYS, &sa, NULL) < 0)
+		return -EINVAL;
+	return bpf_install(prog, len);
+}
+
+int confine_sentry_calls(const char **what)
+{
+	return install(sentry_rules, ARRAY_SIZE(sentry_rules), what);
+}
+
+int confine_gofer_calls(const char **what)
+{
+	return install(gofer_rules, ARRAY_SIZE(gofer_rules), what);
+}
