@@ -33,10 +33,8 @@ int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
 	return host_thread_start_stack(name, fn, arg, HELPER_STACK);
 }
 
-/*
- * What libc does to start and end a thread:
- * #host: clone3,clone,mmap,munmap,mprotect,madvise,rt_sigprocmask,set_robust_list,rseq sentry
- * #host: exit,gettid,prctl sentry
+/* What libc does to start a thread is tagged in host_libc.c. Its name:
+ * #host: prctl[0&0xffffffff=15] sentry
  */
 int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack)
 {
