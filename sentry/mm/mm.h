@@ -17,6 +17,21 @@
 
 struct vma_tree;
 
+/* Linux's sysctl vm.max_map_count. */
+#define MM_MAX_MAP_COUNT 65530
+
+/* vma.advice: what madvise(2) and mlock(2) have said of it. */
+#define VMA_LOCKED BIT(0)
+#define VMA_LOCK_ONFAULT BIT(1)
+#define VMA_DONTFORK BIT(2)
+#define VMA_WIPEONFORK BIT(3)
+#define VMA_DONTDUMP BIT(4)
+#define VMA_HUGEPAGE BIT(5)
+#define VMA_NOHUGEPAGE BIT(6)
+#define VMA_RAND_READ BIT(7)
+#define VMA_SEQ_READ BIT(8)
+#define VMA_MERGEABLE BIT(9)
+
 /* The limits that mm enforces, copied from the process's rlimits for each call. */
 struct mm_limits {
 	uint64_t as, data, stack, memlock; /* RLIM_INFINITY = UINT64_MAX */
@@ -36,15 +51,17 @@ struct mm {
 	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[64]; /* /proc/PID/auxv: pairs, ended by AT_NULL */
 	struct file *exe;  /* owned; what /proc/PID/exe shows */
-	int def_flags;	   /* mlockall(MCL_FUTURE) */
+	int def_flags;	   /* VMA_* of new VMAs: mlockall(MCL_FUTURE) */
 	int dumpable;	   /* PR_SET_DUMPABLE */
 };
 
 struct vma {
 	uint64_t start, end;
-	int prot, flags; /* PROT_*, MAP_SHARED|PRIVATE|... */
+	int prot, flags; /* PROT_*; MAP_SHARED or MAP_PRIVATE, MAP_NORESERVE, MAP_GROWSDOWN (the
+			  * stack of execve only) */
 	int max_prot;
-	struct file *file; /* NULL: anonymous */
+	struct file *file; /* NULL: private anonymous. Shared anonymous memory has a file without
+			    * a name, whose inode says which memory it is */
 	uint64_t offset;
 	const char *label;   /* "[heap]", "[stack]", "[vdso]", NULL */
 	unsigned int advice; /* VM_* bits for smaps: locked, dontfork, hugepage, ... */
@@ -57,16 +74,34 @@ struct mm *mm_new(struct pf_space *space);
 struct mm *mm_fork_locked(struct mm *parent, struct pf_space *space);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm);
+/* What /proc/PID/exe shows (borrowed; NULL: none). The file cannot be opened for writing as
+ * long as an mm has it: -ETXTBSY if it is open for writing now. */
+int mm_set_exe(struct mm *mm, struct file *exe) MUST_CHECK;
+/* Owned, or NULL. */
+struct file *mm_get_exe(struct mm *mm);
+/* For a fresh mm: chooses mmap_base for a stack limit of stack_limit bytes as Linux's
+ * arch_pick_mmap_layout; randomised by `random` (0: not). */
+void mm_pick_layout(struct mm *mm, uint64_t stack_limit, uint64_t random);
+/* Maps the stack [start, end) of a fresh mm; it may grow down by mm_grow_stack. */
+int mm_map_stack(struct mm *mm, struct pf_thread *t, uint64_t start, uint64_t end,
+		 int prot) MUST_CHECK;
 
 /* mmap(2) with the kernel's flags; file is borrowed or NULL. Address or -errno. */
 int64_t mm_mmap(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
 		uint64_t len, int prot, int flags, struct file *file, uint64_t offset) MUST_CHECK;
 int mm_munmap(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len) MUST_CHECK;
-int mm_mprotect(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len, int prot) MUST_CHECK;
+int mm_mprotect(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
+		uint64_t len, int prot) MUST_CHECK;
 int64_t mm_mremap(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
 		  uint64_t old_len, uint64_t new_len, int flags, uaddr new_addr) MUST_CHECK;
 int64_t mm_brk(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uint64_t brk);
+/* madvise(2); t NULL (process_madvise of another's space): only checked and remembered. */
 int mm_madvise(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len, int advice) MUST_CHECK;
+/* mincore(2): a byte for each page. -ENOMEM for holes. */
+int mm_mincore(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len,
+	       unsigned char *vec) MUST_CHECK;
+/* A guest fault at addr: true if it lay in room into which the stack could grow, and did. */
+bool mm_grow_stack(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uint64_t addr);
 int mm_msync(struct mm *mm, uaddr addr, uint64_t len, int flags) MUST_CHECK;
 int mm_mlock(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, uaddr addr,
 	     uint64_t len, bool lock, bool on_fault) MUST_CHECK;
