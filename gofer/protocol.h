@@ -1,0 +1,108 @@
+/*
+ * What the gofer and its clients say to each other: the FUSE wire format of
+ * linux/fuse.h (7.38) over SOCK_SEQPACKET, one request or reply per packet, a
+ * reply per request on the same socket (none for FORGET and BATCH_FORGET), plus
+ * the private opcodes below. Byte order is the host's.
+ *
+ * Each export of a gofer has its own socket (a channel) and its own node
+ * numbers; node FUSE_ROOT_ID is the export's root. A channel serves one request
+ * at a time; GOFER_CHANNEL makes a further one.
+ *
+ * A client that sets GOFER_INIT_EXTENDED in fuse_init_in.flags2 gets a struct
+ * gofer_ext behind every fuse_entry_out and fuse_attr_out (FUSE has no birth
+ * time), and owns nodes that READDIRPLUS returned also where the name is one
+ * that it knows.
+ *
+ * Names are counted by a NUL, 1..255 bytes, without slash, not "." or "..". The
+ * owner of a new file is fuse_in_header.uid and .gid; modes are taken as they
+ * are (no umask).
+ */
+#ifndef GARRISON_GOFER_PROTOCOL_H
+#define GARRISON_GOFER_PROTOCOL_H
+
+#include <linux/fuse.h>
+#include <stdint.h>
+
+#define GOFER_NAME_MAX 255
+#define GOFER_PATH_MAX 4096
+/* The largest packet either way, header included. */
+#define GOFER_MSG_MAX (64 * 1024 + 4096)
+/* The most that READDIR, GETXATTR and LISTXATTR return. */
+#define GOFER_DATA_MAX (64 * 1024)
+#define GOFER_CHANNELS_MAX 32
+#define GOFER_WALK_MAX 16
+
+#define GOFER_INIT_EXTENDED (1U << 31)
+
+enum gofer_opcode {
+	/* In: struct gofer_walk_in, then `count` names. Out: struct gofer_walk_out, then an
+	 * entry (fuse_entry_out, gofer_ext) per component found. Links end a walk. */
+	GOFER_WALK = 0x10000,
+	/* In: fuse_open_in; of flags only O_ACCMODE counts. Out: fuse_attr_out, gofer_ext, and
+	 * the open file as SCM_RIGHTS. Regular files only. */
+	GOFER_OPEN,
+	/* As FUSE_CREATE (exclusive always), out as FUSE_CREATE's entry, and the open file. */
+	GOFER_CREATE,
+	/* As FUSE_TMPFILE; out as GOFER_CREATE. */
+	GOFER_TMPFILE,
+	/* In: struct gofer_readdir_in. Out: struct gofer_readdir_out, then records of
+	 * fuse_entry_out, gofer_ext, fuse_dirent. Without "." and "..". */
+	GOFER_READDIR,
+	/* In: struct gofer_close_in. Out: nothing. */
+	GOFER_CLOSEDIR,
+	/* No argument. Out: nothing, and one end of a new channel as SCM_RIGHTS. */
+	GOFER_CHANNEL,
+	/* Reserved: a connection to a bound unix socket. */
+	GOFER_CONNECT,
+	GOFER_OPCODE_END,
+};
+
+struct gofer_ext {
+	int64_t btime;
+	uint32_t btimensec; /* 1000000000: unknown */
+	uint32_t padding;
+};
+
+/* fuse_entry_out or fuse_attr_out as they come with GOFER_INIT_EXTENDED. */
+struct gofer_entry_out {
+	struct fuse_entry_out e;
+	struct gofer_ext x;
+};
+struct gofer_attr_out {
+	struct fuse_attr_out a;
+	struct gofer_ext x;
+};
+
+struct gofer_walk_in {
+	uint32_t count; /* 1..GOFER_WALK_MAX */
+	uint32_t padding;
+};
+
+struct gofer_walk_out {
+	uint32_t count; /* entries that follow */
+	int32_t error;	/* why the next component has none: -errno, 0 if all were found */
+};
+
+#define GOFER_READDIR_PLAIN 1U /* no attributes: nodeid 0 in every entry */
+
+struct gofer_readdir_in {
+	uint64_t fh;	 /* 0: open the directory */
+	uint64_t offset; /* 0 or a fuse_dirent.off */
+	uint32_t size;	 /* of the reply's records */
+	uint32_t flags;
+};
+
+/* A directory that fits into one reply needs no CLOSEDIR: its fh is 0 then. */
+struct gofer_readdir_out {
+	uint64_t fh;
+	uint32_t end; /* 1: no entries behind these */
+	uint32_t padding;
+};
+
+struct gofer_close_in {
+	uint64_t fh;
+};
+
+/* fuse_kstatfs.spare[0] of FUSE_STATFS: f_type of the host's file system. */
+
+#endif
