@@ -13,12 +13,17 @@
  * #host: clone[0&0x10100=0x10100] sentry gofer
  * #host: set_robust_list,rseq,set_tid_address,arch_prctl sentry gofer
  * locks and joins: #host: futex sentry gofer
- * signal masks around thread creation, abort, raise: #host: rt_sigprocmask,rt_sigaction sentry
- * gofer #host: rt_sigreturn,restart_syscall,sigaltstack sentry gofer #host: tgkill,gettid,getpid
- * sentry gofer #host: exit,exit_group sentry gofer #host: sched_yield,getrandom sentry gofer stack
- * size of new threads: #host: prlimit64[2&0xffffffff=0] sentry gofer the clock, where the vDSO
- * cannot answer: #host: clock_gettime,gettimeofday,time sentry gofer a backtrace checks whether
- * memory is readable (libunwind): #host: mincore,pipe2 sentry gofer
+ * signal masks around thread creation, abort, raise:
+ * #host: rt_sigprocmask,rt_sigaction sentry gofer
+ * #host: rt_sigreturn,restart_syscall,sigaltstack sentry gofer
+ * #host: tgkill,gettid,getpid sentry gofer
+ * #host: exit,exit_group sentry gofer
+ * #host: sched_yield,getrandom sentry gofer
+ * stack size of new threads: #host: prlimit64[2&0xffffffff=0] sentry gofer
+ * the clock, where the vDSO cannot answer:
+ * #host: clock_gettime,gettimeofday,time sentry gofer
+ * a backtrace checks whether memory is readable (libunwind):
+ * #host: mincore,pipe2 sentry gofer
  */
 #include "common/base.h"
 
