@@ -51,6 +51,7 @@ int host_chdir(const char *path)
 	return result(chdir(path));
 }
 
+/* #host: fchdir gofer */
 int host_fchdir(int fd)
 {
 	return result(fchdir(fd));

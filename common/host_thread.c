@@ -34,7 +34,7 @@ int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
 }
 
 /* What libc does to start a thread is tagged in host_libc.c. Its name:
- * #host: prctl[0&0xffffffff=15] sentry
+ * #host: prctl[0&0xffffffff=15] sentry gofer
  */
 int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack)
 {

@@ -122,12 +122,6 @@ int host_syncfs(int fd)
 	return (int)result(syncfs(fd));
 }
 
-/* #host: fchdir gofer */
-int host_fchdir(int fd)
-{
-	return (int)result(fchdir(fd));
-}
-
 /* #host: socketpair gofer */
 int host_seqpacket_pair(int fds[2])
 {

@@ -34,7 +34,6 @@ MUST_CHECK int host_truncate(const char *path, off_t len);
 MUST_CHECK ssize_t host_getdents64(int fd, void *buf, size_t size);
 MUST_CHECK int host_fstatfs(int fd, struct statfs *out);
 MUST_CHECK int host_syncfs(int fd);
-MUST_CHECK int host_fchdir(int fd);
 MUST_CHECK int host_seqpacket_pair(int fds[2]);
 /* RLIMIT_NOFILE to its hard limit; the limit that then holds. */
 unsigned int host_raise_nofile(void);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "common/confine.h"
+#include "common/host_setup.h"
 #include "common/host_tree.h"
 #include "common/log.h"
 #include "common/mem.h"
