@@ -5,5 +5,5 @@ uint64_t host_clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	return clock_gettime(clock, &ts) ? 0 : timespec_ns(&ts);
+	return clock_gettime(clock, &ts) ? 0 : ns_from_timespec(&ts);
 }

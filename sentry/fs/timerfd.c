@@ -145,8 +145,8 @@ static void current_locked(struct timerfd *t, struct itimerspec *value)
 	/* A deadline that passed a moment ago has not always fired yet. */
 	if (t->expiry && !t->expired)
 		left = t->expiry > now ? t->expiry - now : 1;
-	value->it_value = ns_timespec(left);
-	value->it_interval = ns_timespec(t->interval);
+	value->it_value = timespec_from_ns(left);
+	value->it_interval = timespec_from_ns(t->interval);
 }
 
 int timerfd_get(struct file *f, struct itimerspec *value)
@@ -174,7 +174,7 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
 int timerfd_set(struct file *f, int flags, const struct itimerspec *value, struct itimerspec *old)
 {
 	struct timerfd *t = timerfd_of(f);
-	uint64_t expiry = timespec_ns(&value->it_value);
+	uint64_t expiry = ns_from_timespec(&value->it_value);
 
 	if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
 		return -EINVAL;
@@ -191,7 +191,7 @@ int timerfd_set(struct file *f, int flags, const struct itimerspec *value, struc
 	if (expiry && !(flags & TFD_TIMER_ABSTIME))
 		expiry = add_saturated(expiry, host_clock_ns(t->base));
 	t->expiry = expiry;
-	t->interval = timespec_ns(&value->it_interval);
+	t->interval = ns_from_timespec(&value->it_interval);
 	t->ticks = 0;
 	t->expired = false;
 	t->set_flags = flags;

@@ -1,5 +1,4 @@
 /* core/waitq.c: matching of events, exclusive waiters, removal. */
-/* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/core/timer.c sentry/core/hostpoll.c sentry/locks.c common/*.c */
 /* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/*.c */
 #include <check.h>
 #include <poll.h>
