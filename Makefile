@@ -22,7 +22,7 @@ CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -I. -I$(B)/gen $(OPT) $(WARN) $(HARDEN) -
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
 LIBS_COMMON := -lunwind
-SENTRY_LIBS :=
+SENTRY_LIBS := -ljansson
 GOFER_LIBS :=
 RUNTIME_LIBS := -ljansson -lseccomp
 

@@ -1,6 +1,7 @@
 /*
  * A container in the sentry: its pid namespace, mounts, hostname, zygote. A
- * sandbox has one or (in a pod) several.
+ * sandbox has one or (in a pod) several. Containers are made and destroyed by
+ * the control thread only; a container outlives its tasks.
  */
 #ifndef GARRISON_SENTRY_KERNEL_CONTAINER_H
 #define GARRISON_SENTRY_KERNEL_CONTAINER_H
@@ -25,7 +26,58 @@ struct container {
 	struct net_namespace *net;
 	uint64_t memory_limit; /* bytes, 0 none: shown in /proc/meminfo and sysinfo */
 	unsigned int ncpus;
-	char *cgroup_path; /* shown in /proc/PID/cgroup */
+	uint64_t pids_limit; /* tasks, 0 none */
+	char *cgroup_path;   /* shown in /proc/PID/cgroup */
 };
+
+/* What to mount where (config.json "mounts"); strings borrowed. */
+struct container_mount {
+	const char *type, *source, *destination;
+	const char *data;	   /* options for the file system, or "" */
+	unsigned long flags;	   /* MS_* */
+	unsigned long propagation; /* MS_PRIVATE, ... or 0 */
+	int export_fd;		   /* gofer channel of a bind mount; taken; -1: none */
+	bool shared;		   /* others change what it exports */
+	bool is_file;		   /* the export is a single file */
+};
+
+/* A device node to make (beyond the default ones). */
+struct container_device {
+	const char *path;
+	uint32_t mode; /* with S_IFMT */
+	uint64_t rdev;
+	uint32_t uid, gid;
+};
+
+struct container_config {
+	const char *id, *hostname, *domainname, *cgroup_path;
+	capset cap_bound;
+	uint64_t memory_limit, pids_limit;
+	unsigned int ncpus;
+	int root_fd;	       /* gofer channel of the root; taken */
+	const char *root_name; /* for the device column of /proc/mounts */
+	bool root_readonly;
+	bool root_overlay; /* a memory overlay above it; the export is read-only then */
+	bool root_shared;  /* others change it: names are revalidated */
+	bool terminal;	   /* make /dev/console */
+	const char *cwd;   /* made if it is missing */
+	struct container_mount *mounts;
+	size_t nmounts;
+	const struct container_device *devices;
+	size_t ndevices;
+	char *const *masked, *const *readonly; /* NULL-terminated lists of paths */
+};
+
+/* Builds it: mounts, /dev, namespaces, zygote. On failure *error (owned) says what failed. */
+int container_new(struct container_config *config, struct container **out, char **error) MUST_CHECK;
+/* Its tasks are gone. Takes it off the list and frees it. */
+void container_free(struct container *c);
+struct container *container_find(const char *id); /* borrowed, or NULL */
+struct container *container_first(void);	  /* the oldest, or NULL */
+struct container *container_next(struct container *c);
+
+/* kernel/container_mounts.c: the mount namespace of a configuration. */
+int container_build_mounts(struct container_config *config, struct mount_ns **out,
+			   char **error) MUST_CHECK;
 
 #endif

@@ -1,0 +1,160 @@
+/* exec, signal, ps, resize. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "sentry/control/control.h"
+#include "sentry/control/ops.h"
+#include "sentry/control/parts.h"
+#include "sentry/control/process_spec.h"
+#include "sentry/kernel/signal.h"
+
+static int find_container(struct request *rq, struct container **c)
+{
+	*c = container_find(json_get_string(rq->body, "id", ""));
+	return *c ? 0 : request_fail(rq, -ENOENT, "container does not exist");
+}
+
+static int find_job(struct request *rq, struct job **job)
+{
+	struct container *c;
+	int r = find_container(rq, &c);
+
+	if (r < 0)
+		return r;
+	*job = job_find(c, (int)json_get_int(rq->body, "pid", 0));
+	return *job ? 0 : request_fail(rq, -ESRCH, "no such process");
+}
+
+int op_exec(struct request *rq)
+{
+	struct process_spec *spec;
+	struct container *c;
+	struct job *init, *job;
+	int r = find_container(rq, &c);
+
+	if (r < 0)
+		return r;
+	init = job_find(c, 0);
+	if (!init || !init->process || init->exited)
+		return request_fail(rq, -ESRCH, "cannot exec in a container that is not running");
+	r = process_spec_read(rq, c, &spec);
+	if (r < 0)
+		return r;
+	job = job_new(c, spec, false);
+	r = job_start(rq, job);
+	if (r < 0) {
+		job_free(job);
+		return r;
+	}
+	json_object_set_new(rq->reply, "pid", json_integer(job->pid));
+	return 0;
+}
+
+static void fill_info(siginfo_t *info, int sig)
+{
+	memset(info, 0, sizeof(*info));
+	info->si_signo = sig;
+	info->si_code = SI_USER; /* from outside: pid and uid 0 */
+}
+
+static int signal_everyone(struct container *c, int sig, const siginfo_t *info)
+{
+	int sent = 0;
+
+	for (int pid = 1;; pid++) {
+		struct process *p = process_next(c, pid);
+
+		if (!p)
+			break;
+		pid = p->tgid;
+		if (signal_process(p, sig, info) == 0)
+			sent++;
+		process_put(p);
+	}
+	return sent ? 0 : -ESRCH;
+}
+
+static int signal_job(struct request *rq, struct job *job, int sig, const siginfo_t *info)
+{
+	if (job->exited)
+		return request_fail(rq, -ESRCH, "os: process already finished");
+	if (job->process)
+		return signal_process(job->process, sig, info);
+	/* Created, not started: it has no handlers yet, so it just ends. */
+	if (sig)
+		control_stop();
+	return 0;
+}
+
+int op_signal(struct request *rq)
+{
+	int sig = (int)json_get_int(rq->body, "signal", 0);
+	struct container *c;
+	struct job *job;
+	siginfo_t info;
+	int r;
+
+	if (sig < 0 || sig > 64)
+		return request_fail(rq, -EINVAL, "invalid signal %d", sig);
+	fill_info(&info, sig);
+	if (json_get_bool(rq->body, "all")) {
+		r = find_container(rq, &c);
+		return r < 0 ? r : signal_everyone(c, sig, &info);
+	}
+	r = find_job(rq, &job);
+	return r < 0 ? r : signal_job(rq, job, sig, &info);
+}
+
+static json_t *describe(struct process *p)
+{
+	json_t *o = json_pack("{si}", "pid", p->tgid);
+	struct task *t = task_find(p->container, p->tgid);
+
+	if (t) {
+		char comm[sizeof(t->comm)];
+
+		mutex_lock(&t->alloc_lock);
+		memcpy(comm, t->comm, sizeof(comm));
+		mutex_unlock(&t->alloc_lock);
+		comm[sizeof(comm) - 1] = '\0';
+		json_object_set_new(o, "comm", json_stringn_nocheck(comm, strlen(comm)));
+		task_put(t);
+	}
+	return o;
+}
+
+int op_ps(struct request *rq)
+{
+	json_t *list = json_array();
+	struct container *c;
+	int r = find_container(rq, &c);
+
+	json_object_set_new(rq->reply, "processes", list);
+	if (r < 0)
+		return r;
+	for (int pid = 1;; pid++) {
+		struct process *p = process_next(c, pid);
+
+		if (!p)
+			return 0;
+		pid = p->tgid;
+		json_array_append_new(list, describe(p));
+		process_put(p);
+	}
+}
+
+int op_resize(struct request *rq)
+{
+	struct job *job;
+	int r = find_job(rq, &job);
+
+	if (r < 0)
+		return r;
+	if (!job->tty)
+		return request_fail(rq, -ENOTTY, "the process has no terminal");
+	tty_resize(job->tty, (unsigned short)json_get_int(rq->body, "rows", 0),
+		   (unsigned short)json_get_int(rq->body, "cols", 0));
+	return 0;
+}

@@ -1,0 +1,98 @@
+#include "sentry/kernel/container.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/host.h"
+#include "common/mem.h"
+#include "sentry/fs/mount.h"
+#include "sentry/kernel/tasklist.h"
+
+struct ipc_namespace *ipc_namespace_new(void) __attribute__((weak));
+void ipc_namespace_put(struct ipc_namespace *ns) __attribute__((weak));
+struct net_namespace *net_namespace_new(void) __attribute__((weak));
+void net_namespace_put(struct net_namespace *ns) __attribute__((weak));
+
+static struct list containers = LIST_INIT(containers);
+
+struct container *container_find(const char *id)
+{
+	struct container *c;
+
+	list_for_each (c, &containers, node)
+		if (strcmp(c->id, id) == 0)
+			return c;
+	return NULL;
+}
+
+struct container *container_first(void)
+{
+	return list_empty(&containers) ? NULL : list_first(&containers, struct container, node);
+}
+
+struct container *container_next(struct container *c)
+{
+	return c->node.next == &containers ? NULL
+					   : list_entry(c->node.next, struct container, node);
+}
+
+static void set_identity(struct container *c, const struct container_config *config)
+{
+	c->id = xstrdup(config->id);
+	c->cgroup_path = xstrdup(config->cgroup_path);
+	c->cap_bound = config->cap_bound;
+	c->memory_limit = config->memory_limit;
+	c->pids_limit = config->pids_limit;
+	c->ncpus = config->ncpus;
+	c->boot_time = host_realtime_ns();
+	mutex_init(&c->uts_lock, RANK_LEAF);
+	snprintf(c->hostname, sizeof(c->hostname), "%s", config->hostname);
+	snprintf(c->domainname, sizeof(c->domainname), "%s", config->domainname);
+}
+
+int container_new(struct container_config *config, struct container **out, char **error)
+{
+	struct container *c = NEW(struct container);
+	int r;
+
+	list_init(&c->node);
+	set_identity(c, config);
+	c->pids = pid_table_new();
+	if (ipc_namespace_new)
+		c->ipc = ipc_namespace_new();
+	if (net_namespace_new)
+		c->net = net_namespace_new();
+	r = container_build_mounts(config, &c->mounts, error);
+	if (r == 0) {
+		r = pf_zygote_new(&c->zygote);
+		if (r < 0)
+			*error = xasprintf("cannot start the container's first stub process: %s",
+					   strerror(-r));
+	}
+	if (r < 0) {
+		container_free(c);
+		return r;
+	}
+	list_add_tail(&containers, &c->node);
+	*out = c;
+	return 0;
+}
+
+void container_free(struct container *c)
+{
+	list_del(&c->node);
+	if (c->zygote)
+		pf_zygote_put(c->zygote);
+	if (c->mounts)
+		mount_ns_put(c->mounts);
+	if (c->ipc && ipc_namespace_put)
+		ipc_namespace_put(c->ipc);
+	if (c->net && net_namespace_put)
+		net_namespace_put(c->net);
+	pid_table_free(c->pids);
+	mutex_destroy(&c->uts_lock);
+	free(c->cgroup_path);
+	free(c->id);
+	free(c);
+}

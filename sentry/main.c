@@ -1,0 +1,173 @@
+/*
+ * garrison-sentry: the user-space kernel of one sandbox.
+ *
+ * The runtime starts it as pid 1 of a new pid namespace with inherited fds
+ * (named by options) and 0-2 on /dev/null. The order of the steps below is the
+ * security design: read what is needed from the host's files; give up the
+ * world; start the first stub, which inherits exactly that; then install the
+ * seccomp filter and only then read what others wrote.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/confine.h"
+#include "common/host.h"
+#include "common/host_setup.h"
+#include "common/log.h"
+#include "sentry/control/boot.h"
+#include "sentry/control/control.h"
+#include "sentry/platform/platform.h"
+#include "sentry/sys/rules.h"
+#include "sentry/sys/strace.h"
+
+struct options {
+	int control_fd, listen_fd, log_fd;
+	int log_level;
+	bool strace, confine;
+	struct pf_config platform;
+};
+
+enum {
+	OPT_CONTROL = 256,
+	OPT_LISTEN,
+	OPT_LOG,
+	OPT_LEVEL,
+	OPT_PLATFORM,
+	OPT_NCPUS,
+	OPT_NO_SPIN,
+	OPT_STRACE,
+	OPT_NO_CONFINE,
+	OPT_TABLE
+};
+
+static const struct option long_options[] = {
+    {"control-fd", required_argument, NULL, OPT_CONTROL},
+    {"listen-fd", required_argument, NULL, OPT_LISTEN},
+    {"log-fd", required_argument, NULL, OPT_LOG},
+    {"log-level", required_argument, NULL, OPT_LEVEL},
+    {"platform", required_argument, NULL, OPT_PLATFORM},
+    {"ncpus", required_argument, NULL, OPT_NCPUS},
+    {"no-spin", no_argument, NULL, OPT_NO_SPIN},
+    {"strace", no_argument, NULL, OPT_STRACE},
+    {"unsafe-no-confinement", no_argument, NULL, OPT_NO_CONFINE},
+    {"print-syscalls", no_argument, NULL, OPT_TABLE},
+    {NULL, 0, NULL, 0},
+};
+
+static bool set_option(struct options *o, int c, const char *arg)
+{
+	switch (c) {
+	case OPT_CONTROL:
+		o->control_fd = atoi(arg);
+		return true;
+	case OPT_LISTEN:
+		o->listen_fd = atoi(arg);
+		return true;
+	case OPT_LOG:
+		o->log_fd = atoi(arg);
+		return true;
+	case OPT_LEVEL:
+		o->log_level = atoi(arg);
+		return true;
+	case OPT_PLATFORM:
+		o->platform.name = arg;
+		return true;
+	case OPT_NCPUS:
+		o->platform.ncpus = (unsigned int)atoi(arg);
+		return true;
+	case OPT_NO_SPIN:
+		o->platform.spin = false;
+		return true;
+	case OPT_STRACE:
+		o->strace = true;
+		return true;
+	case OPT_NO_CONFINE:
+		o->confine = false;
+		return true;
+	}
+	return false;
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (c == OPT_TABLE) {
+			syscall_table_print(stdout);
+			exit(0);
+		}
+		if (!set_option(o, c, optarg))
+			exit(2);
+	}
+}
+
+static void must(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	log_error("start-up: %s: %s", what, strerror(-r));
+	exit(1);
+}
+
+/* Writes to a peer that is gone are -EPIPE; terminal signals are the runtime's business. */
+static void ignore_signals(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+}
+
+static void confine_world(const struct options *o)
+{
+	const int keep[] = {o->control_fd, o->listen_fd, o->log_fd};
+	const char *what = "close inherited fds";
+
+	must(confine_fds(keep, ARRAY_SIZE(keep)), what);
+	if (!o->confine) {
+		log_warn("running WITHOUT confinement");
+		return;
+	}
+	must(confine_sentry_world(&what), what);
+}
+
+static void confine_calls(const struct options *o)
+{
+	const char *what = "";
+
+	if (o->confine)
+		must(confine_sentry_calls(&what), what);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.control_fd = -1,
+			    .listen_fd = -1,
+			    .log_fd = 2,
+			    .log_level = LOG_WARN,
+			    .confine = true,
+			    .platform = {.name = "systrap", .ncpus = 1, .spin = true}};
+
+	parse(&o, argc, argv);
+	log_init("sentry", o.log_fd, (enum log_level)o.log_level);
+	ignore_signals();
+	boot_host_facts();
+	syscall_rules_init();
+	confine_world(&o);
+	must(pf_init(&o.platform), "prepare the platform");
+	if (o.strace)
+		strace_enable();
+	boot_parts();
+	must(control_init(), "prepare the control server");
+	confine_calls(&o);
+	control_serve(o.listen_fd, o.control_fd);
+	pf_shutdown();
+	/* Pid 1 goes: the host kills whatever is left in the pid namespace. */
+	_exit(0);
+}
