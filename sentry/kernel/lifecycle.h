@@ -39,6 +39,8 @@ struct exec_args {
 	const char *path;  /* AT_EXECFN */
 	char **argv, **envp;
 	int argc, envc;
+	/* execveat(2) of a descriptor with FD_CLOEXEC: a script could not be opened again. */
+	bool path_inaccessible;
 };
 int task_exec(struct task *t, struct exec_args *args) MUST_CHECK;
 

@@ -82,6 +82,8 @@ struct file *mm_get_exe(struct mm *mm);
 /* For a fresh mm: chooses mmap_base for a stack limit of stack_limit bytes as Linux's
  * arch_pick_mmap_layout; randomised by `random` (0: not). */
 void mm_pick_layout(struct mm *mm, uint64_t stack_limit, uint64_t random);
+/* Where a range of len bytes is free, by the layout's rule: address or -ENOMEM. */
+int64_t mm_free_range(struct mm *mm, uint64_t len, uint64_t align) MUST_CHECK;
 /* Maps the stack [start, end) of a fresh mm; it may grow down by mm_grow_stack. */
 int mm_map_stack(struct mm *mm, struct pf_thread *t, uint64_t start, uint64_t end,
 		 int prot) MUST_CHECK;

@@ -168,6 +168,13 @@ int64_t mm_choose_address(struct mm *mm, uint64_t hint, uint64_t len, int flags,
 	return at ? (int64_t)at : -ENOMEM;
 }
 
+int64_t mm_free_range(struct mm *mm, uint64_t len, uint64_t align)
+{
+	SCOPED_LOCK(&mm->lock);
+
+	return mm_choose_address(mm, 0, len, 0, align);
+}
+
 static int64_t fixed_address(struct mm *mm, uint64_t addr, uint64_t len, int flags)
 {
 	if (len > pf_max_addr() || addr > pf_max_addr() - len)
