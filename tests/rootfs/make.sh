@@ -14,7 +14,9 @@ trap 'rm -rf --one-file-system "$tmp"' EXIT
 mmdebstrap --quiet --variant=minbase --components=main \
 	--include="$packages" \
 	--customize-hook='chroot "$1" useradd -m -u 1000 user' \
-	--customize-hook='sed -i s/^deb/deb-src/ "$1/etc/apt/sources.list"; sed p "$1/etc/apt/sources.list" | sed "1s/deb-src/deb/" > "$1/tmp/l"; mv "$1/tmp/l" "$1/etc/apt/sources.list"' \
+	--customize-hook="printf 'deb $mirror bookworm main\ndeb-src $mirror bookworm main\n' > \"\$1/etc/apt/sources.list\"" \
+	--customize-hook='cp /etc/resolv.conf "$1/etc/" 2>/dev/null || true' \
+	--customize-hook='chroot "$1" sh -c "apt-get update -qq && cd /usr/src && apt-get source -qq lua5.4 zlib"' \
 	bookworm "$tmp/root" "$mirror" >&2
 chmod 755 "$tmp/root"
 mv "$tmp/root" "$dir"
