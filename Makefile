@@ -14,8 +14,10 @@ Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-unused-parameter -Wno-missing-field-initializers
+IS_CLANG := $(findstring clang,$(CC))
+CLANG_INIT_ZERO := -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-	-ftrivial-auto-var-init=zero -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+	-ftrivial-auto-var-init=zero $(if $(IS_CLANG),$(CLANG_INIT_ZERO)) -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 OPT ?= -O2 -g
 CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE -I. -I$(B)/gen $(OPT) $(WARN) $(HARDEN) -pthread \
 	-fno-omit-frame-pointer -MMD -MP $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(CFLAGS)
