@@ -1,3 +1,4 @@
+/* link: common/rbtree.c */
 /* Random inserts and erases against a bitmap; the tree's own rules are checked after each. */
 #include <check.h>
 #include <stdlib.h>
