@@ -1,0 +1,29 @@
+#!/bin/bash
+# stress-ng with --verify: every stressor that needs no device or kernel module,
+# SECONDS each (STRESS_SECONDS, default 1): no hang, no panic, no failed check.
+#   stress.sh [STRESSOR...]
+. "$(dirname "$0")/lib.sh"
+PLATFORMS=${GARRISON_PLATFORMS:-systrap}
+seconds=${STRESS_SECONDS:-1}
+need_rootfs
+default="access affinity aio-skip alarm bad-altstack brk cap chdir chmod chown clock clone close cpu
+daemon dentry dir dirdeep dirmany dup dynlib-skip enosys env epoll eventfd exec exit-group fallocate
+fault fcntl fiemap-skip fifo file-ioctl filename flock fork fp-error fpunch fstat full funccall
+funcret futex get getdent getrandom goto handle-skip hdd hsearch icache idle-page-skip inode-flags-skip
+inotify itimer kcmp kill landlock link locka lockf lockofd longjmp lsearch madvise malloc matrix mcontend
+membarrier memcpy memfd memrate memthrash mincore mknod mlock mlockmany mmap mmapaddr mmapfixed mmapfork
+mmaphuge mmapmany mprotect mq mremap msg msync munmap mutex nanosleep nice nop null oom-pipe open
+pageswap pidfd pipe pipeherd pkey poll prctl procfs pthread ptrace pty qsort rawdev-skip readahead
+reboot remap rename resched resources revio ring-pipe rlimit rmap-skip rseq schedpolicy secretmem seek
+sem sem-sysv sendfile session set shellsort shm shm-sysv sigabrt sigchld sigfd sigfpe sigio signal
+signest sigpending sigpipe sigq sigrt sigsegv sigsuspend sigtrap skiplist sleep sock splice stack
+stackmmap stream switch symlink sync-file sysinfo syscall tee timer timerfd tlb-shootdown tmpfs touch
+tree tsc tsearch tun-skip udp unshare userfaultfd utime vdso vecmath vfork vforkmany vm vm-segv vm-splice
+wait x86syscall yield zero zlib zombie"
+for platform in $PLATFORMS; do
+	for s in ${*:-$default}; do
+		case $s in *-skip) continue ;; esac
+		check "stress-ng $s on $platform" in_root "$platform" 0 $((seconds + 60)) \
+			stress-ng --"$s" 2 --timeout "${seconds}s" --verify --oomable --temp-path /tmp
+	done
+done
