@@ -66,6 +66,11 @@ bool file_is_pipe(const struct file *f)
 	return f->ops == &pipe_ops;
 }
 
+bool pipe_same(struct file *a, struct file *b)
+{
+	return end_of(a)->pipe == end_of(b)->pipe;
+}
+
 static struct slot *slot_at(struct pipe *p, uint32_t i)
 {
 	return &p->ring[i & (p->size - 1)];
@@ -364,6 +369,16 @@ ssize_t pipe_peek(struct file *f, void *buf, size_t n)
 		done += part;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t pipe_room(struct file *f)
+{
+	struct pipe *p = end_of(f)->pipe;
+
+	SCOPED_LOCK(&p->lock);
+	if (!p->readers)
+		return -EPIPE;
+	return is_full(p) ? 0 : (ssize_t)(p->limit - (p->head - p->tail)) * SLOT;
 }
 
 static void push_front_locked(struct pipe *p, const char *buf, size_t n)

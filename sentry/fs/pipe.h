@@ -35,13 +35,16 @@ long pipe_get_size(struct file *f);
 long pipe_set_size(struct file *f, unsigned long size, const struct cred *cred);
 
 bool file_is_pipe(const struct file *f);
+bool pipe_same(struct file *a, struct file *b); /* ends of one pipe? */
 
 /*
  * For splice(2) and tee(2). pipe_peek copies up to n bytes from the front and leaves them
  * there. pipe_untake puts back bytes that a read took just before and that could not be
- * delivered; it cannot fail, and the pipe may exceed its size for a while.
+ * delivered; it cannot fail, and the pipe may exceed its size for a while. pipe_room: bytes
+ * that whole free slots take: 0 while full, -EPIPE without a reader.
  */
 ssize_t pipe_peek(struct file *f, void *buf, size_t n) MUST_CHECK;
+ssize_t pipe_room(struct file *f) MUST_CHECK;
 void pipe_untake(struct file *f, const void *buf, size_t n);
 
 #endif
