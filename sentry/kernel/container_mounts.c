@@ -174,8 +174,8 @@ static int make_devices(struct builder *b, const struct container_config *config
 	    {"/dev/urandom", S_IFCHR | 0666, DEV(1, 9), 0, 0},
 	    {"/dev/tty", S_IFCHR | 0666, DEV(5, 0), 0, 0},
 	};
-	static const struct container_device console = {"/dev/console", S_IFCHR | 0620,
-							DEV(5, 1), 0, 5};
+	static const struct container_device console = {"/dev/console", S_IFCHR | 0620, DEV(5, 1),
+							0, 5};
 	size_t ndefaults = ARRAY_SIZE(defaults), n = ndefaults + config->ndevices;
 
 	for (size_t i = 0; i < n + (config->terminal ? 1 : 0); i++) {

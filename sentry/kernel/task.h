@@ -62,7 +62,6 @@ struct sighand {
 #define JOB_TRAP_STOP BIT(2)	/* ptrace: PTRACE_INTERRUPT or attach wants a trap */
 #define JOB_TRACED BIT(3)	/* sleeps in a ptrace stop */
 #define JOB_LISTEN BIT(4)	/* ptrace: PTRACE_LISTEN */
-#define JOB_SIGPENDING BIT(5)	/* a kill of the group is under way: SIGKILL for itself */
 
 /* task.trap */
 #define TRAP_SYSCALL BIT(0) /* ptrace wants to see syscalls */
@@ -121,11 +120,12 @@ struct task {
 	struct task_birth *birth; /* what clone left for the first moments; own */
 
 	struct ptrace_state *ptrace; /* kernel/ptrace.c; NULL: never traced; tasklist */
+	atomic_bool traced;	     /* has a tracer; changes under tasklist and sighand->lock */
 	atomic_uint trap;	     /* TRAP_*: slow path of every syscall */
 
 	/* times: ns */
 	uint64_t start_time;	     /* CLOCK_MONOTONIC */
-	uint64_t user_ns, system_ns; /* final values once pt is NULL; alloc_lock */
+	uint64_t user_ns, system_ns; /* of stubs that it has left; alloc_lock */
 	uint64_t min_flt, nvcsw, nivcsw;
 	int nice, sched_policy, sched_priority;
 	uint64_t affinity[16]; /* 1024 CPUs */

@@ -1,0 +1,59 @@
+#include "common/host_sched.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+/* #host: sched_getaffinity sentry */
+int host_sched_getaffinity(void *mask, size_t size)
+{
+	long n;
+
+	memset(mask, 0, size);
+	n = syscall(SYS_sched_getaffinity, 0, size, mask);
+	return n < 0 ? -errno : 0;
+}
+
+/* #host: membarrier sentry */
+int host_membarrier(int cmd, unsigned int flags)
+{
+	long r = syscall(SYS_membarrier, cmd, flags, 0);
+
+	return r < 0 ? -errno : (int)r;
+}
+
+/* #host: getcpu sentry (where the vDSO cannot answer) */
+void host_getcpu(unsigned int *cpu, unsigned int *node)
+{
+	*cpu = *node = 0;
+	getcpu(cpu, node);
+}
+
+/* #host: sysinfo sentry */
+int host_sysinfo(struct host_sysinfo *out)
+{
+	struct sysinfo si;
+
+	if (sysinfo(&si) < 0)
+		return -errno;
+	*out = (struct host_sysinfo){
+	    .loads = {si.loads[0], si.loads[1], si.loads[2]},
+	    .total_ram = (uint64_t)si.totalram * si.mem_unit,
+	    .free_ram = (uint64_t)si.freeram * si.mem_unit,
+	    .shared_ram = (uint64_t)si.sharedram * si.mem_unit,
+	    .buffer_ram = (uint64_t)si.bufferram * si.mem_unit,
+	    .total_swap = (uint64_t)si.totalswap * si.mem_unit,
+	    .free_swap = (uint64_t)si.freeswap * si.mem_unit,
+	    .uptime = (uint64_t)si.uptime,
+	};
+	return 0;
+}
+
+/* #host: sched_yield sentry */
+void host_sched_yield(void)
+{
+	sched_yield();
+}

@@ -1,0 +1,21 @@
+/* CPUs and scheduling of the host, as -errno wrappers (see host.h). */
+#ifndef GARRISON_COMMON_HOST_SCHED_H
+#define GARRISON_COMMON_HOST_SCHED_H
+
+#include "common/base.h"
+
+/* The CPUs that this process may use, as a bit mask of `size` bytes; the rest is cleared. */
+MUST_CHECK int host_sched_getaffinity(void *mask, size_t size);
+/* membarrier(2) of the sentry itself. */
+MUST_CHECK int host_membarrier(int cmd, unsigned int flags);
+/* The CPU and the NUMA node that the caller runs on. */
+void host_getcpu(unsigned int *cpu, unsigned int *node);
+/* Load averages as sysinfo(2) has them (<< 16), uptime in seconds, total and free swap. */
+struct host_sysinfo {
+	uint64_t loads[3], total_ram, free_ram, shared_ram, buffer_ram, total_swap, free_swap;
+	uint64_t uptime;
+};
+MUST_CHECK int host_sysinfo(struct host_sysinfo *out);
+void host_sched_yield(void);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * The life of a task's host thread: it waits at the gate until its creator has
+ * put it into the tree, then alternates between the guest (pf_run) and the work
+ * that events make. How it is woken: see task.c.
+ *
+ * The way of one syscall: pf_run returns PF_SYSCALL; syscall_dispatch runs it
+ * and sets rax; if the work flags are clear and rax is no restart code, the
+ * loop goes straight back into the guest. No lock is taken on this way.
+ */
+#include <errno.h>
+
+#include "common/host_thread.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "sentry/abi/restart.h"
+#include "sentry/kernel/container.h"
+#include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/seccomp.h"
+#include "sentry/kernel/usermem.h"
+#include "sentry/sys/syscall.h"
+
+/* Guest paths of 4 KiB, frames of 16 KiB and the gofer's messages lie on it. */
+#define TASK_STACK (256 * 1024)
+
+/* Seccomp and ptrace look at the call first. */
+static void traced_syscall(struct task *t)
+{
+	unsigned int trap = atomic_load(&t->trap);
+	bool make = true;
+
+	/* As Linux: the tracer first, then the filters see what it left. */
+	if (trap & (TRAP_SYSCALL | TRAP_EMU))
+		make = ptrace_syscall_enter(t);
+	if (make && (trap & TRAP_SECCOMP))
+		make = seccomp_check(t);
+	if (make)
+		syscall_dispatch(t);
+	else
+		t->syscall_nr = -1;
+	if (!t->dying && (atomic_load(&t->trap) & (TRAP_SYSCALL | TRAP_EMU)))
+		ptrace_syscall_exit(t);
+}
+
+static void handle_syscall(struct task *t)
+{
+	if (atomic_load_explicit(&t->trap, memory_order_relaxed))
+		traced_syscall(t);
+	else
+		syscall_dispatch(t);
+}
+
+static void handle_event(struct task *t, const struct pf_event *event)
+{
+	switch (event->kind) {
+	case PF_SYSCALL:
+		handle_syscall(t);
+		return;
+	case PF_FAULT:
+		signal_fault(t, event);
+		return;
+	case PF_INTERRUPT:
+		t->syscall_nr = -1;
+		return;
+	case PF_DEATH:
+		/* The host killed the stub (out of memory, most likely). */
+		log_debug("task %d: stub died, status %#x", t->tid, event->wait_status);
+		task_die(t, SIGKILL);
+		return;
+	}
+}
+
+/* Must the task look around before it goes back? */
+static bool has_work(struct task *t)
+{
+	int64_t rax;
+
+	if (atomic_load(&t->work) || t->dying || t->restore_blocked)
+		return true;
+	rax = (int64_t)pf_regs(t->pt)->rax;
+	return t->syscall_nr >= 0 && rax <= -ERESTARTSYS && rax >= -ERESTART_RESTARTBLOCK;
+}
+
+void task_run(struct task *t)
+{
+	struct pf_event event;
+
+	for (;;) {
+		if (has_work(t))
+			signal_on_return(t);
+		if (t->dying)
+			return;
+		atomic_store(&t->in_guest, true);
+		if (atomic_load(&t->work)) {
+			atomic_store(&t->in_guest, false);
+			continue;
+		}
+		pf_run(t->pt, &event);
+		atomic_store(&t->in_guest, false);
+		handle_event(t, &event);
+	}
+}
+
+/* --- birth --------------------------------------------------------------------------------------- */
+
+static bool wait_at_gate(struct task_birth *b)
+{
+	unsigned int gate;
+
+	while ((gate = atomic_load(&b->gate)) == GATE_WAIT)
+		host_futex_wait(&b->gate, GATE_WAIT, UINT64_MAX);
+	return gate == GATE_GO;
+}
+
+/* The registers of a clone's child, which is so far a copy of its parent. */
+static void init_registers(struct task *t, const struct task_birth *b)
+{
+	struct user_regs_struct *r = pf_regs_mut(t->pt);
+
+	r->rax = 0;
+	r->orig_rax = ~0ULL;
+	if (!uaddr_null(b->stack))
+		r->rsp = b->stack.va;
+	if (b->set_tls)
+		r->fs_base = b->tls;
+	if (b->set_child_tid)
+		(void)!copyout(t, b->child_tid, &t->tid, sizeof(t->tid));
+}
+
+static void *thread_main(void *arg)
+{
+	struct task *t = arg;
+	struct task_birth *b = t->birth;
+	bool live;
+
+	task_set_current(t);
+	if (t->pt)
+		pf_thread_attach(t->pt);
+	mutex_lock(&t->alloc_lock);
+	t->sleeper = sleeper_self();
+	mutex_unlock(&t->alloc_lock);
+	live = wait_at_gate(b);
+	if (live && b->from_clone)
+		init_registers(t, b);
+	if (live && b->load && b->load(t, b->load_arg) < 0) {
+		t->exit_code = 127 << 8;
+		t->dying = true;
+	}
+	t->birth = NULL;
+	free(b);
+	if (live) {
+		task_run(t);
+		task_finish(t);
+	} else {
+		task_abort(t);
+	}
+	task_set_current(NULL);
+	task_put(t);
+	return NULL;
+}
+
+int task_thread_start(struct task *t)
+{
+	return host_thread_start_stack("task", thread_main, t, TASK_STACK);
+}
+
+void task_open_gate(struct task *t, enum birth_gate gate)
+{
+	struct task_birth *b = t->birth;
+
+	atomic_store(&b->gate, gate);
+	/* The word may be gone by now if the thread saw the gate open without sleeping: a wake-up
+	 * of a stranger's word is harmless. */
+	host_futex_wake(&b->gate, 1);
+}

@@ -1,0 +1,253 @@
+/*
+ * The first task of a container, or of an exec session in it: made from nothing
+ * instead of by clone. Its own thread loads the image, because a stub's thread
+ * belongs to the thread that drives it; the starter waits for the outcome.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "common/host_sched.h"
+#include "common/host_thread.h"
+#include "common/mem.h"
+#include "sentry/fs/namei.h"
+#include "sentry/kernel/exec.h"
+#include "sentry/kernel/internal.h"
+#include "sentry/kernel/session.h"
+
+int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,
+		  unsigned int walk_flags, struct file **out);
+
+struct start_request {
+	const struct task_start *start;
+	atomic_uint done;
+	int result;
+};
+
+static int count(char *const *v)
+{
+	int n = 0;
+
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+static void take_image(struct task *t, struct exec_image *image)
+{
+	mutex_lock(&t->alloc_lock);
+	t->pt = image->pt;
+	t->mm = image->mm;
+	mutex_unlock(&t->alloc_lock);
+	task_set_cred(t, image->cred);
+	task_set_comm(t, image->comm);
+	t->personality = image->personality;
+}
+
+static int load_program(struct task *t, const struct task_start *s, const struct walk_env *env)
+{
+	struct exec_args args = {
+	    .path = s->path,
+	    .argv = (char **)s->argv,
+	    .envp = (char **)s->envp,
+	    .argc = count(s->argv),
+	    .envc = count(s->envp),
+	};
+	struct exec_request req = {
+	    .zygote = t->container->zygote, .env = env, .cred = t->cred, .args = &args};
+	struct exec_image image = {.pt = NULL};
+	int r = vfs_open_exec(env, NULL, s->path, WALK_FOLLOW, &args.file);
+
+	if (r < 0)
+		return r;
+	task_mm_limits(t, &req.limits);
+	r = exec_load(&req, &image);
+	file_put(args.file);
+	if (r == 0)
+		take_image(t, &image);
+	return r;
+}
+
+/* On the new task's thread. */
+static int load(struct task *t, void *arg)
+{
+	struct start_request *rq = arg;
+	const struct task_start *s = rq->start;
+	struct task_walk walk;
+	struct walk_env env;
+	struct path cwd;
+	int r;
+
+	task_walk_begin(t, &walk, &env);
+	r = path_walk(&env, NULL, s->cwd, WALK_FOLLOW | WALK_DIRECTORY, &cwd);
+	task_walk_end(&walk);
+	if (r == 0) {
+		fs_context_set_cwd(t->fs, &cwd);
+		path_put(&cwd);
+		task_walk_begin(t, &walk, &env);
+		r = load_program(t, s, &env);
+		task_walk_end(&walk);
+	}
+	rq->result = r;
+	atomic_store(&rq->done, 1);
+	host_futex_wake(&rq->done, 1);
+	return r;
+}
+
+static int install_stdio(struct fdtable *files, struct file *const stdio[3])
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int r;
+
+		if (!stdio[fd])
+			continue;
+		file_get(stdio[fd]);
+		r = fd_install_at(files, stdio[fd], fd, 1024, false);
+		if (r < 0) {
+			file_put(stdio[fd]);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void set_affinity(struct task *t)
+{
+	(void)!host_sched_getaffinity(t->affinity, sizeof(t->affinity));
+}
+
+static struct task *make_task(const struct task_start *s, struct start_request *rq, int nr)
+{
+	struct process *p = process_new(s->container, sighand_new());
+	struct task *t = task_new(p);
+
+	p->tgid = t->tid = nr;
+	p->oom_score_adj = s->oom_score_adj;
+	p->exit_signal = SIGCHLD;
+	memcpy(p->limits, s->limits, sizeof(p->limits));
+	t->cred = cred_get(s->cred);
+	t->files = fdtable_new();
+	t->fs = fs_context_new(s->container->mounts);
+	t->fs->umask = s->umask;
+	set_affinity(t);
+	t->birth = NEW(struct task_birth);
+	t->birth->load = load;
+	t->birth->load_arg = rq;
+	process_put(p);
+	return t;
+}
+
+/* A number, and for the first process of a container its rank as init. */
+static int publish(struct container *c, struct task *t, struct pid *pid, struct tty *tty)
+{
+	struct process *p = t->process;
+	struct session *s;
+	int pgrp = p->tgid;
+
+	mutex_lock(&tasklist);
+	mutex_lock(&p->sighand->lock);
+	process_add_thread_locked(p, t, pid);
+	mutex_unlock(&p->sighand->lock);
+	s = session_new_locked(p);
+	process_join_pgrp_locked(p, pgrp_new_locked(c, p->tgid, s));
+	if (!c->init) {
+		c->init = p;
+		p->unkillable = true;
+	}
+	mutex_unlock(&tasklist);
+	if (tty && tty_set_session)
+		tty_set_session(tty, s, pgrp);
+	session_put(s);
+	return 0;
+}
+
+static struct pid *first_pid(struct container *c, int *err)
+{
+	struct pid *pid = pid_reserve(c, 0, err);
+	bool first;
+
+	if (!pid)
+		return NULL;
+	mutex_lock(&tasklist);
+	first = !c->init;
+	mutex_unlock(&tasklist);
+	if (first && pid->nr != 1) { /* its init has come and gone */
+		pid_unreserve(c, pid);
+		*err = -ESRCH;
+		return NULL;
+	}
+	return pid;
+}
+
+/* A failed start of init leaves the container as it was. */
+static void forget_pid(struct container *c, int nr)
+{
+	SCOPED_LOCK(&tasklist);
+	if (nr == 1)
+		pid_set_last(c->pids, 0);
+}
+
+/* Until the thread has told us the outcome; it uses rq until then. */
+static int await(struct start_request *rq)
+{
+	while (!atomic_load(&rq->done))
+		host_futex_wait(&rq->done, 0, UINT64_MAX);
+	return rq->result;
+}
+
+static int launch(struct task *t, struct start_request *rq, struct pid *pid)
+{
+	const struct task_start *s = rq->start;
+	int r = install_stdio(t->files, s->stdio);
+
+	if (r < 0)
+		return r;
+	task_get(t);
+	r = task_thread_start(t);
+	if (r < 0) {
+		task_put(t);
+		return r;
+	}
+	publish(s->container, t, pid, s->tty);
+	task_open_gate(t, GATE_GO);
+	return await(rq);
+}
+
+static void discard(struct task *t)
+{
+	fdtable_put(t->files);
+	fs_context_put(t->fs);
+	free(t->birth);
+	t->files = NULL;
+	t->fs = NULL;
+	t->birth = NULL;
+}
+
+int task_start(const struct task_start *s, struct process **out)
+{
+	struct start_request rq = {.start = s};
+	struct container *c = s->container;
+	struct process *p;
+	struct task *t;
+	struct pid *pid;
+	int r, nr;
+
+	pid = first_pid(c, &r);
+	if (!pid)
+		return r;
+	nr = pid->nr;
+	t = make_task(s, &rq, nr);
+	p = process_get(t->process);
+	r = launch(t, &rq, pid);
+	if (r < 0) {
+		if (!rq.done) { /* its thread never was */
+			discard(t);
+			pid_unreserve(c, pid);
+		}
+		forget_pid(c, nr);
+		process_put(p);
+	} else {
+		*out = p;
+	}
+	task_put(t);
+	return r;
+}
