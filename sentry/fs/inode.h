@@ -99,6 +99,10 @@ struct inode_ops {
 	const struct xattr_ops *xattr; /* NULL: -EOPNOTSUPP */
 	/* The last reference went: free the object that embeds the inode. */
 	void (*release)(struct inode *inode);
+	/* A walk is about to look up the first component of `rest` (NUL-terminated, at least
+	 * two components) in dir: a remote file system may fetch all of them at once and answer
+	 * the lookups that follow from that. No lock held. NULL: nothing. */
+	void (*walk_ahead)(struct inode *dir, const char *rest);
 };
 
 struct xattr_ops {
