@@ -1,0 +1,39 @@
+/* Host calls on stub processes and on memory shared with them, as -errno wrappers. */
+#ifndef GARRISON_COMMON_HOST_STUB_H
+#define GARRISON_COMMON_HOST_STUB_H
+
+#include <sys/uio.h>
+
+#include "common/base.h"
+
+struct seccomp_notif;
+struct seccomp_notif_resp;
+struct seccomp_notif_addfd;
+
+/* n bytes of a memfd, shared; NULL: no memory. */
+void *host_map_shared(int fd, size_t n) MUST_CHECK;
+void host_unmap(void *p, size_t n);
+
+/* A futex word that another process shares. Wait: until woken, a signal, or the word differs. */
+int host_shared_futex_wait(uint32_t *word, uint32_t expect);
+void host_shared_futex_wake(uint32_t *word);
+
+/* Copies from or to another process's memory; bytes done, or -EFAULT, -ESRCH. */
+MUST_CHECK ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n);
+MUST_CHECK ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n);
+
+int host_kill(pid_t pid, int sig);
+int host_tgkill(pid_t tgid, pid_t tid, int sig);
+
+/* Waits for a child's end without reaping it: its pid, and its wait status as from wait(2). With
+ * pid > 0 only that one; without `block`, 0 if it lives. -ECHILD: none. */
+MUST_CHECK pid_t host_wait_peek(pid_t pid, bool block, int *status);
+int host_reap(pid_t pid);
+
+/* The seccomp listener. poll: 1 if a notification waits, 0 after timeout_ms. */
+MUST_CHECK int host_notif_poll(int listener, int timeout_ms);
+MUST_CHECK int host_notif_recv(int listener, struct seccomp_notif *n);
+int host_notif_send(int listener, struct seccomp_notif_resp *r);
+MUST_CHECK int host_notif_addfd(int listener, struct seccomp_notif_addfd *a);
+
+#endif

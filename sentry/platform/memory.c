@@ -1,0 +1,306 @@
+/*
+ * Guest memory: layout calls, which the stopped stub thread carries out, and
+ * copies, by the host's process_vm calls or through the mailbox's window.
+ */
+#include "sentry/platform/pf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "common/host.h"
+#include "common/host_stub.h"
+
+/* --- commands ------------------------------------------------------------------------------- */
+
+struct stub_call *call_prepare(struct pf_thread *t, unsigned int i, uint64_t nr)
+{
+	struct stub_call *c = &t->mbox->calls[i];
+
+	assert(i < STUB_CALLS);
+	*c = (struct stub_call){.nr = nr};
+	return c;
+}
+
+static int64_t call_result(struct pf_thread *t, unsigned int n)
+{
+	int64_t r = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		r = __atomic_load_n(&t->mbox->calls[i].result, __ATOMIC_RELAXED);
+		if (r < 0 && r >= -4095)
+			break;
+	}
+	return r;
+}
+
+/* The first failure of n prepared calls, or the last one's result, as the stub says. */
+int64_t call_run(struct pf_thread *t, unsigned int n)
+{
+	int r;
+
+	t->mbox->ncalls = n;
+	r = pf.ops->post(t, CMD_CALLS);
+	if (r == 0)
+		r = pf.ops->finish(t);
+	return r < 0 ? r : call_result(t, n);
+}
+
+/*
+ * The same for calls that begin with an ask, answered with fd, and end with the close of it. If a
+ * call in between fails, the close is made up for.
+ */
+int call_run_fd(struct pf_thread *t, unsigned int n, int fd)
+{
+	int64_t r;
+
+	t->mbox->ncalls = n;
+	pthread_mutex_lock(&t->space->fd_lock);
+	r = ask_command(t, fd);
+	if (r == 0)
+		r = call_result(t, n);
+	if (r < 0 && r != -ESRCH) {
+		call_prepare(t, 0, __NR_close)->arg[0] = STUB_FD;
+		(void)!call_run(t, 1);
+	}
+	pthread_mutex_unlock(&t->space->fd_lock);
+	return r < 0 ? (int)r : 0;
+}
+
+/* A stub's result as an error; a hostile stub may say anything. */
+static int as_error(int64_t r)
+{
+	return r < 0 && r >= -4095 ? (int)r : 0;
+}
+
+/* --- layout --------------------------------------------------------------------------------- */
+
+static bool in_guest_range(uaddr addr, uint64_t len)
+{
+	return addr.va < pf_max_addr() && len <= pf_max_addr() - addr.va &&
+	       addr.va % GUEST_PAGE == 0;
+}
+
+static struct stub_call *range_call(struct pf_thread *t, unsigned int i, uint64_t nr, uaddr addr,
+				    uint64_t len)
+{
+	struct stub_call *c = call_prepare(t, i, nr);
+
+	c->arg[0] = addr.va;
+	c->arg[1] = len;
+	return c;
+}
+
+#define MMAP_FLAGS                                                                                 \
+	(MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE | MAP_GROWSDOWN | \
+	 MAP_STACK)
+
+int pf_mmap(struct pf_thread *t, uaddr addr, uint64_t len, int prot, int flags, int fd,
+	    uint64_t offset)
+{
+	struct stub_call *c;
+
+	if (!in_guest_range(addr, len) || len == 0)
+		return -EINVAL;
+	flags = (flags & MMAP_FLAGS) | MAP_FIXED;
+	flags = fd < 0 ? flags | MAP_ANONYMOUS : flags & ~MAP_ANONYMOUS;
+	if (fd >= 0)
+		call_prepare(t, 0, STUB_ASK)->arg[0] = ASK_FD;
+	c = range_call(t, fd >= 0, __NR_mmap, addr, len);
+	c->arg[2] = (uint64_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	c->arg[3] = (uint64_t)flags;
+	if (fd < 0) {
+		c->arg[4] = (uint64_t)-1;
+		return as_error(call_run(t, 1));
+	}
+	c->arg[4] = STUB_FD;
+	c->arg[5] = offset;
+	call_prepare(t, 2, __NR_close)->arg[0] = STUB_FD;
+	return call_run_fd(t, 3, fd);
+}
+
+int pf_munmap(struct pf_thread *t, uaddr addr, uint64_t len)
+{
+	if (!in_guest_range(addr, len))
+		return -EINVAL;
+	range_call(t, 0, __NR_munmap, addr, len);
+	return as_error(call_run(t, 1));
+}
+
+int pf_mprotect(struct pf_thread *t, uaddr addr, uint64_t len, int prot)
+{
+	if (!in_guest_range(addr, len))
+		return -EINVAL;
+	range_call(t, 0, __NR_mprotect, addr, len)->arg[2] =
+	    (uint64_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	return as_error(call_run(t, 1));
+}
+
+int pf_mremap(struct pf_thread *t, uaddr from, uint64_t old_len, uint64_t new_len, uaddr to,
+	      bool dontunmap)
+{
+	struct stub_call *c;
+
+	if (!in_guest_range(from, old_len) || !in_guest_range(to, new_len))
+		return -EINVAL;
+	c = range_call(t, 0, __NR_mremap, from, old_len);
+	c->arg[2] = new_len;
+	if (to.va != from.va)
+		c->arg[3] = MREMAP_MAYMOVE | MREMAP_FIXED | (dontunmap ? MREMAP_DONTUNMAP : 0);
+	c->arg[4] = to.va;
+	return as_error(call_run(t, 1));
+}
+
+/* Advice that the filter passes, and whose effect the guest can see. */
+static bool advice_passes(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return true;
+	}
+	return false;
+}
+
+int pf_madvise(struct pf_thread *t, uaddr addr, uint64_t len, int advice)
+{
+	if (!in_guest_range(addr, len))
+		return -EINVAL;
+	if (!advice_passes(advice))
+		return 0;
+	range_call(t, 0, __NR_madvise, addr, len)->arg[2] = (uint64_t)advice;
+	return as_error(call_run(t, 1));
+}
+
+int pf_mincore(struct pf_thread *t, uaddr addr, uint64_t len, unsigned char *vec)
+{
+	char *window = MBOX_AT(t->mbox, SLOT_WINDOW);
+	uint64_t pages = ROUND_UP(len, GUEST_PAGE) / GUEST_PAGE;
+
+	if (!in_guest_range(addr, len))
+		return -EINVAL;
+	for (uint64_t done = 0; done < pages;) {
+		uint64_t n = min(pages - done, (uint64_t)SLOT_WINDOW_SIZE);
+		int r;
+
+		range_call(t, 0, __NR_mincore, uaddr_add(addr, done * GUEST_PAGE), n * GUEST_PAGE)
+		    ->arg[2] = t->stub_mbox + SLOT_WINDOW;
+		r = as_error(call_run(t, 1));
+		if (r < 0)
+			return r;
+		memcpy(vec + done, window, n);
+		done += n;
+	}
+	t->ncopies = 0;
+	return 0;
+}
+
+/* --- contents --------------------------------------------------------------------------------- */
+
+ssize_t pf_space_read(struct pf_space *s, uaddr from, void *to, size_t n)
+{
+	ssize_t r;
+
+	if (n == 0)
+		return 0;
+	if (from.va >= PF_HI || n > PF_HI - from.va || !space_use(s))
+		return -EFAULT;
+	r = host_process_read(s->pid, from.va, to, n);
+	space_unuse(s);
+	return r > 0 ? r : -EFAULT;
+}
+
+ssize_t pf_space_write(struct pf_space *s, uaddr to, const void *from, size_t n)
+{
+	ssize_t r;
+
+	if (n == 0)
+		return 0;
+	if (to.va >= pf_max_addr() || n > pf_max_addr() - to.va || !space_use(s))
+		return -EFAULT;
+	r = host_process_write(s->pid, to.va, from, n);
+	space_unuse(s);
+	return r > 0 ? r : -EFAULT;
+}
+
+const void *pf_thread_peek(struct pf_thread *t, uaddr from, size_t n)
+{
+	for (unsigned int i = 0; i < t->ncopies; i++) {
+		const struct stub_copy *c = &t->copies[i];
+		uint64_t skip = from.va - c->addr;
+
+		if (from.va >= c->addr && skip <= c->len && n <= c->len - skip)
+			return MBOX_AT(t->mbox, c->off + skip);
+	}
+	return NULL;
+}
+
+ssize_t pf_thread_read(struct pf_thread *t, uaddr from, void *to, size_t n)
+{
+	const void *p = pf_thread_peek(t, from, n);
+
+	if (!p)
+		return pf_space_read(t->space, from, to, n);
+	memcpy(to, p, n);
+	return (ssize_t)n;
+}
+
+ssize_t pf_thread_write(struct pf_thread *t, uaddr to, const void *from, size_t n)
+{
+	return pf_space_write(t->space, to, from, n);
+}
+
+void *pf_thread_window(struct pf_thread *t, size_t *size)
+{
+	t->ncopies = 0;
+	*size = SLOT_WINDOW_SIZE;
+	return MBOX_AT(t->mbox, SLOT_WINDOW);
+}
+
+int pf_thread_write_late(struct pf_thread *t, uaddr to, const void *from, size_t n)
+{
+	ssize_t r = pf_thread_write(t, to, from, n);
+
+	return r < 0 ? (int)r : (size_t)r == n ? 0 : -EFAULT;
+}
+
+int pf_space_load32(struct pf_space *s, uaddr addr, uint32_t *value)
+{
+	ssize_t r = pf_space_read(s, addr, value, sizeof(*value));
+
+	return r == sizeof(*value) ? 0 : -EFAULT;
+}
+
+int pf_thread_cmpxchg32(struct pf_thread *t, uaddr addr, uint32_t expect, uint32_t new_value,
+			uint32_t *old)
+{
+	struct stub_call *c = call_prepare(t, 0, 0);
+	int r;
+
+	if (addr.va >= pf_max_addr() || addr.va % sizeof(uint32_t))
+		return -EFAULT;
+	c->arg[0] = addr.va;
+	c->arg[1] = expect;
+	c->arg[2] = new_value;
+	r = pf.ops->post(t, CMD_CMPXCHG);
+	if (r == 0)
+		r = pf.ops->finish(t);
+	if (r < 0)
+		return -EFAULT;
+	*old = (uint32_t)c->arg[3];
+	return c->result == 0 ? 0 : -EFAULT;
+}

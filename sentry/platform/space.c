@@ -1,0 +1,357 @@
+/*
+ * Stub processes and their threads as the sentry holds them: arenas and slots,
+ * the table of pids, and the reaper that notices deaths.
+ *
+ * Life of a process: alive -> (killed) -> zombie -> reaped. The table holds the
+ * space until the process is reaped, the callers' references until the last
+ * put; the struct is freed when both are gone. A pid is used only between
+ * space_use and space_unuse, for which the reaper waits before it reaps, so no
+ * call ever reaches another process that got the same pid.
+ */
+#include "sentry/platform/pf.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "common/host.h"
+#include "common/host_stub.h"
+#include "common/host_thread.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define HASH_SIZE 256U
+
+static struct {
+	pthread_mutex_t lock;
+	struct list hash[HASH_SIZE]; /* guarded by lock */
+	atomic_uint births;	     /* wakes the reaper when there were no children */
+	bool started;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* --- arenas and slots ----------------------------------------------------------------------- */
+
+static int arena_new(struct arena **out, int *fd_out)
+{
+	SCOPED_FD int fd = host_memfd_create("stub", 0);
+	struct arena *a;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = host_ftruncate(fd, ARENA_SIZE);
+	if (r < 0)
+		return r;
+	a = NEW(struct arena);
+	list_init(&a->node);
+	a->base = host_map_shared(fd, ARENA_SIZE);
+	if (!a->base) {
+		free(a);
+		return -ENOMEM;
+	}
+	*out = a;
+	*fd_out = fd;
+	fd = -1;
+	return 0;
+}
+
+void space_arena_free(struct arena *a)
+{
+	host_unmap(a->base, ARENA_SIZE);
+	free(a);
+}
+
+int space_arena_new(struct pf_space *s, struct arena **out, int *fd)
+{
+	int r = arena_new(out, fd);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	if (s->narenas < BANK_ARENAS)
+		(*out)->stub_base = pf.bank[s->bank] + s->narenas++ * ARENA_SIZE;
+	else
+		r = -EAGAIN;
+	pthread_mutex_unlock(&s->lock);
+	if (r < 0) {
+		space_arena_free(*out);
+		host_close(*fd);
+	}
+	return r;
+}
+
+void space_arena_add(struct pf_space *s, struct arena *a)
+{
+	pthread_mutex_lock(&s->lock);
+	list_add_tail(&s->arenas, &a->node);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* A slot that an exiting thread has not handed over yet is not free. */
+static bool slot_free(struct arena *a, unsigned int slot)
+{
+	struct mbox *m = (struct mbox *)(a->base + slot * SLOT_SIZE);
+	uint32_t turn;
+
+	if (a->used & (1U << slot))
+		return false;
+	turn = __atomic_load_n(&m->turn, __ATOMIC_ACQUIRE);
+	return turn == 0 || turn == TURN_SENTRY;
+}
+
+static struct pf_thread *thread_in_slot(struct pf_space *s, struct arena *a, unsigned int slot)
+{
+	struct pf_thread *t = NEW(struct pf_thread);
+
+	t->space = pf_space_get(s);
+	t->arena = a;
+	t->slot = slot;
+	t->mbox = (struct mbox *)(a->base + slot * SLOT_SIZE);
+	t->stub_mbox = a->stub_base + slot * SLOT_SIZE;
+	__atomic_store_n(&t->mbox->turn, TURN_SENTRY, __ATOMIC_SEQ_CST);
+	t->mbox->stub_sleeps = 0;
+	t->mbox->sentry_sleeps = 0;
+	t->mbox->spin = 0;
+	a->used |= 1U << slot;
+	list_add_tail(&s->threads, &t->space_node);
+	return t;
+}
+
+int space_slot_new(struct pf_space *s, struct pf_thread **out)
+{
+	struct arena *a;
+
+	*out = NULL;
+	pthread_mutex_lock(&s->lock);
+	list_for_each (a, &s->arenas, node) {
+		for (unsigned int i = 0; i < ARENA_SLOTS && !*out; i++)
+			if (slot_free(a, i))
+				*out = thread_in_slot(s, a, i);
+		if (*out)
+			break;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return *out ? 0 : -EAGAIN;
+}
+
+void space_thread_free(struct pf_thread *t)
+{
+	struct pf_space *s = t->space;
+
+	pthread_mutex_lock(&s->lock);
+	list_del(&t->space_node);
+	t->arena->used &= ~(1U << t->slot);
+	pthread_mutex_unlock(&s->lock);
+	free(t);
+	pf_space_put(s);
+}
+
+/* --- spaces --------------------------------------------------------------------------------------
+ */
+
+int space_alloc(int bank, struct pf_space **space, struct pf_thread **thread, int *fd)
+{
+	struct pf_space *s;
+	struct arena *a;
+	int r = arena_new(&a, fd);
+
+	if (r < 0)
+		return r;
+	s = NEW(struct pf_space);
+	ref_init(&s->ref);
+	s->bank = bank;
+	s->narenas = 1;
+	s->reaped = true;
+	list_init(&s->arenas);
+	list_init(&s->threads);
+	list_init(&s->hash_node);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->fd_lock, NULL);
+	a->stub_base = pf.bank[bank];
+	list_add(&s->arenas, &a->node);
+	*space = s;
+	*thread = thread_in_slot(s, a, 0);
+	(*thread)->leader = true;
+	return 0;
+}
+
+static void space_free(struct pf_space *s)
+{
+	struct arena *a, *tmp;
+
+	list_for_each_safe (a, tmp, &s->arenas, node)
+		space_arena_free(a);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->fd_lock);
+	free(s);
+}
+
+void space_discard(struct pf_thread *t)
+{
+	struct pf_space *s = t->space;
+
+	space_thread_free(t);
+	pf_space_put(s);
+}
+
+static struct list *bucket(pid_t pid)
+{
+	struct list *head = &table.hash[(unsigned int)pid % HASH_SIZE];
+
+	if (!head->next)
+		list_init(head);
+	return head;
+}
+
+int space_born(struct pf_space *s, pid_t pid)
+{
+	int status;
+	bool ours;
+
+	pthread_mutex_lock(&table.lock);
+	ours = host_wait_peek(pid, false, &status) >= 0;
+	if (ours) {
+		s->pid = pid;
+		s->reaped = false;
+		list_add(bucket(pid), &s->hash_node);
+	}
+	pthread_mutex_unlock(&table.lock);
+	if (!ours)
+		return -ESRCH;
+	atomic_fetch_add(&table.births, 1);
+	host_futex_wake(&table.births, 1);
+	return 0;
+}
+
+struct pf_space *pf_space_get(struct pf_space *s)
+{
+	ref_get(&s->ref);
+	return s;
+}
+
+void pf_space_kill(struct pf_space *s)
+{
+	if (atomic_exchange(&s->kill_sent, true) || !space_use(s))
+		return;
+	host_kill(s->pid, SIGKILL);
+	space_unuse(s);
+}
+
+void pf_space_put(struct pf_space *s)
+{
+	bool gone;
+
+	if (!ref_put(&s->ref))
+		return;
+	pf_space_kill(s);
+	pthread_mutex_lock(&table.lock);
+	s->released = true;
+	gone = s->reaped;
+	pthread_mutex_unlock(&table.lock);
+	if (gone)
+		space_free(s);
+}
+
+bool space_use(struct pf_space *s)
+{
+	atomic_fetch_add(&s->users, 1);
+	if (!atomic_load(&s->dead) && s->pid > 0)
+		return true;
+	atomic_fetch_sub(&s->users, 1);
+	return false;
+}
+
+void space_unuse(struct pf_space *s)
+{
+	atomic_fetch_sub(&s->users, 1);
+}
+
+/* --- the reaper
+ * ------------------------------------------------------------------------------------ */
+
+static struct pf_space *lookup(pid_t pid)
+{
+	struct pf_space *s;
+
+	list_for_each (s, bucket(pid), hash_node)
+		if (s->pid == pid)
+			return s;
+	return NULL;
+}
+
+/* Wakes the drivers that wait for the dead process. Nobody else writes its slots any more. */
+static void wake_drivers(struct pf_space *s)
+{
+	struct pf_thread *t;
+
+	pthread_mutex_lock(&s->lock);
+	list_for_each (t, &s->threads, space_node) {
+		__atomic_store_n(&t->mbox->turn, TURN_SENTRY, __ATOMIC_SEQ_CST);
+		host_shared_futex_wake(&t->mbox->turn);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void space_died(struct pf_space *s, int status)
+{
+	s->wait_status = status;
+	atomic_store(&s->dead, true);
+	while (atomic_load(&s->users) > 0)
+		sched_yield();
+	wake_drivers(s);
+}
+
+static void space_reaped(struct pf_space *s)
+{
+	bool gone;
+
+	pthread_mutex_lock(&table.lock);
+	list_del(&s->hash_node);
+	s->reaped = true;
+	gone = s->released;
+	pthread_mutex_unlock(&table.lock);
+	if (gone)
+		space_free(s);
+}
+
+/* An unknown child is reaped under the lock, so that space_born cannot enter a pid that is gone. */
+static void reap_one(pid_t pid, int status)
+{
+	struct pf_space *s;
+
+	pthread_mutex_lock(&table.lock);
+	s = lookup(pid);
+	if (!s)
+		host_reap(pid);
+	pthread_mutex_unlock(&table.lock);
+	if (!s)
+		return;
+	space_died(s, status);
+	host_reap(pid);
+	space_reaped(s);
+}
+
+static void *reaper(void *arg)
+{
+	for (;;) {
+		unsigned int births = atomic_load(&table.births);
+		int status = 0;
+		pid_t pid = host_wait_peek(0, true, &status);
+
+		if (pid > 0)
+			reap_one(pid, status);
+		else
+			host_futex_wait(&table.births, births, UINT64_MAX);
+	}
+	return NULL;
+}
+
+void reaper_start(void)
+{
+	pthread_mutex_lock(&table.lock);
+	if (!table.started && host_thread_start("reaper", reaper, NULL) < 0)
+		panic("cannot start the reaper");
+	table.started = true;
+	pthread_mutex_unlock(&table.lock);
+}

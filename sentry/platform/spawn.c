@@ -1,0 +1,127 @@
+/*
+ * Making processes and threads: a stub thread is told to clone; the sentry
+ * prepares the slot from which the new thread starts, stopped.
+ *
+ * A child process starts without any stack: its parent's arena is not inherited,
+ * so it asks for its own (see entry.S).
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "common/host.h"
+#include "sentry/platform/pf.h"
+
+/* The state with which a copy of `from` starts. */
+static void inherit(struct pf_thread *to, struct pf_thread *from)
+{
+	to->regs = from->regs;
+	to->dirty = DIRTY_REGS | (from->dirty & DIRTY_BASE);
+	to->loaded_fs = from->loaded_fs;
+	to->loaded_gs = from->loaded_gs;
+	to->step = from->step;
+	to->frame = from->frame;
+	frame_copy(to->mbox, to->stub_mbox, from->mbox, from->stub_mbox, from->frame);
+	to->mbox->uc = to->frame;
+}
+
+static void start_zeroed(struct pf_thread *t)
+{
+	t->frame = frame_build(t->mbox, t->stub_mbox);
+	t->mbox->uc = t->frame;
+	t->regs = (struct user_regs_struct){.eflags = 0x202, .cs = 0x33, .ss = 0x2b};
+	t->regs.orig_rax = (unsigned long long)-1;
+	/* A child of a stub that ran guest code has that code's bases. */
+	t->dirty = DIRTY_REGS | DIRTY_BASE;
+	t->loaded_fs = t->loaded_gs = (uint64_t)-1;
+}
+
+int spawn_process(struct pf_thread *t, bool fresh, struct pf_space **space,
+		  struct pf_thread **thread)
+{
+	SCOPED_FD int fd = -1;
+	int r = space_alloc(!t->space->bank, space, thread, &fd);
+
+	if (r < 0)
+		return r;
+	if (fresh)
+		start_zeroed(*thread);
+	else
+		inherit(*thread, t);
+	t->mbox->calls[0].arg[0] = (*thread)->stub_mbox;
+	pthread_mutex_lock(&t->space->fd_lock);
+	r = ask_fork(t, *space, fd);
+	pthread_mutex_unlock(&t->space->fd_lock);
+	if (r < 0) {
+		space_discard(*thread);
+		return r;
+	}
+	(*thread)->tid = (*space)->pid;
+	return 0;
+}
+
+int pf_space_fork(struct pf_thread *parent, struct pf_space **space, struct pf_thread **thread)
+{
+	int r = pf.ops->sync_frame(parent);
+
+	return r < 0 ? r : spawn_process(parent, false, space, thread);
+}
+
+/* Room for more threads: a further arena, mapped by the stub. */
+static int grow(struct pf_thread *t)
+{
+	SCOPED_FD int fd = -1;
+	struct arena *a;
+	struct stub_call *c;
+	int r = space_arena_new(t->space, &a, &fd);
+
+	if (r < 0)
+		return r;
+	call_prepare(t, 0, STUB_ASK)->arg[0] = ASK_FD;
+	c = call_prepare(t, 1, __NR_mmap);
+	c->arg[0] = a->stub_base;
+	c->arg[1] = ARENA_SIZE;
+	c->arg[2] = PROT_READ | PROT_WRITE;
+	c->arg[3] = MAP_SHARED | MAP_FIXED;
+	c->arg[4] = STUB_FD;
+	c = call_prepare(t, 2, __NR_madvise);
+	c->arg[0] = a->stub_base;
+	c->arg[1] = ARENA_SIZE;
+	c->arg[2] = MADV_DONTFORK;
+	call_prepare(t, 3, __NR_close)->arg[0] = STUB_FD;
+	r = call_run_fd(t, 4, fd);
+	if (r < 0)
+		space_arena_free(a);
+	else
+		space_arena_add(t->space, a);
+	return r;
+}
+
+int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread)
+{
+	int r = pf.ops->sync_frame(parent);
+
+	if (r == 0)
+		r = space_slot_new(parent->space, thread);
+	if (r == -EAGAIN) {
+		r = grow(parent);
+		if (r == 0)
+			r = space_slot_new(parent->space, thread);
+	}
+	if (r < 0)
+		return r;
+	inherit(*thread, parent);
+	parent->mbox->calls[0].arg[0] = (*thread)->stub_mbox;
+	r = pf.ops->post(parent, CMD_THREAD);
+	if (r == 0)
+		r = pf.ops->finish(parent);
+	if (r == 0) {
+		int64_t tid = __atomic_load_n(&parent->mbox->calls[0].result, __ATOMIC_RELAXED);
+
+		r = tid > 0 && tid < INT32_MAX ? 0 : tid < 0 && tid >= -4095 ? (int)tid : -EAGAIN;
+		(*thread)->tid = (pid_t)tid;
+	}
+	if (r < 0)
+		space_thread_free(*thread);
+	return r;
+}
