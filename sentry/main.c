@@ -21,9 +21,12 @@
 #include "common/log.h"
 #include "sentry/control/boot.h"
 #include "sentry/control/control.h"
+#include "sentry/kernel/lifecycle.h"
 #include "sentry/platform/platform.h"
+#include "sentry/sys/debug.h"
 #include "sentry/sys/rules.h"
 #include "sentry/sys/strace.h"
+#include "sentry/sys/syscall.h"
 
 struct options {
 	int control_fd, listen_fd, log_fd;
@@ -157,6 +160,9 @@ int main(int argc, char **argv)
 	parse(&o, argc, argv);
 	log_init("sentry", o.log_fd, (enum log_level)o.log_level);
 	ignore_signals();
+	panic_set_hook(debug_panic_hook);
+	task_set_syscall_handler(syscall_dispatch);
+	control_set_debug_report(debug_report);
 	boot_host_facts();
 	syscall_rules_init();
 	confine_world(&o);

@@ -29,6 +29,8 @@
 
 #include "sentry/control/request.h"
 
+struct container;
+
 /* Before the sentry's seccomp filter: makes the eventfd. */
 int control_init(void) MUST_CHECK;
 /* Serves until the last container is gone or "shutdown". Either fd may be -1. */
@@ -36,6 +38,8 @@ void control_serve(int listen_fd, int first_conn);
 
 /* Sends the answer to a deferred request; err as a handler's result. Takes `reply`. */
 void connection_reply(struct connection *conn, json_t *reply, int err, const char *error);
+/* Who writes the text of "debug" (owned by the caller); main gives it, as it lies above. */
+void control_set_debug_report(char *(*report)(struct container *c));
 /* Any thread: the main thread shall look at the exits. */
 void control_wake(void);
 /* The loop ends after the current round. */

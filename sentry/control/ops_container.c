@@ -201,8 +201,12 @@ int op_destroy(struct request *rq)
 	return 0;
 }
 
-/* Written by the debug part: a report on all tasks, owned by the caller. */
-char *debug_report(struct container *c) __attribute__((weak));
+static char *(*debug_report)(struct container *c);
+
+void control_set_debug_report(char *(*report)(struct container *c))
+{
+	debug_report = report;
+}
 
 int op_debug(struct request *rq)
 {

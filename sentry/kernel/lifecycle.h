@@ -57,6 +57,9 @@ void exec_mm_release(struct task *t);
  * altstack off, POSIX timers dropped, exit_signal SIGCHLD, vfork's parent woken. */
 void exec_reset(struct task *t);
 
+/* At start: what runs the syscall that a task made and stores its result (sys/). */
+void task_set_syscall_handler(void (*handler)(struct task *t));
+
 /* The main loop of a task's host thread; does not return before the task is dead. */
 void task_run(struct task *t);
 

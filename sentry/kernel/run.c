@@ -18,10 +18,16 @@
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/usermem.h"
-#include "sentry/sys/syscall.h"
 
 /* Guest paths of 4 KiB, frames of 16 KiB and the gofer's messages lie on it. */
 #define TASK_STACK (256 * 1024)
+
+static void (*dispatch)(struct task *t);
+
+void task_set_syscall_handler(void (*handler)(struct task *t))
+{
+	dispatch = handler;
+}
 
 /* Seccomp and ptrace look at the call first. */
 static void traced_syscall(struct task *t)
@@ -35,7 +41,7 @@ static void traced_syscall(struct task *t)
 	if (make && (trap & TRAP_SECCOMP))
 		make = seccomp_check(t);
 	if (make)
-		syscall_dispatch(t);
+		dispatch(t);
 	else
 		t->syscall_nr = -1;
 	if (!t->dying && (atomic_load(&t->trap) & (TRAP_SYSCALL | TRAP_EMU)))
@@ -47,7 +53,7 @@ static void handle_syscall(struct task *t)
 	if (atomic_load_explicit(&t->trap, memory_order_relaxed))
 		traced_syscall(t);
 	else
-		syscall_dispatch(t);
+		dispatch(t);
 }
 
 static void handle_event(struct task *t, const struct pf_event *event)
