@@ -61,6 +61,7 @@ void process_group_exit_locked(struct process *p, int wait_status);
  * lock. */
 bool signal_recalc_locked(struct task *t);
 bool signal_recalc(struct task *t);
+bool signal_permitted_locked(struct task *from, struct process *to, int sig);
 /* SIGCHLD about p's stop or continuation to its parent; under tasklist. why: CLD_*. */
 void signal_notify_parent_locked(struct process *p, int why, int status);
 /* Under tasklist and sighand->lock: does a stop that was waiting for t only become complete? */
@@ -69,8 +70,6 @@ bool signal_leave_stop_locked(struct task *t);
 bool signal_send_queued(struct process *p, struct task *t, struct sigqueue *q);
 /* Other threads should look at the signals that this one will not take. Both locks held. */
 void signal_retarget_locked(struct task *t, ksigset which);
-/* The signals that wait for t or its process, blocked or not. */
-ksigset signal_pending_set(struct task *t);
 
 /* --- signal_frame.c --- */
 /* Builds the frame for a handler and points the registers at it: 0 or -EFAULT. */

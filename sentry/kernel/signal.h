@@ -13,11 +13,22 @@ int signal_task(struct task *t, int sig, const siginfo_t *info);
 void signal_force(struct task *t, int sig, const siginfo_t *info);
 /* To a process group, by number in the container; -ESRCH if it is empty. */
 int signal_pgrp(struct container *c, int pgrp, int sig, const siginfo_t *info);
+/* kill(2) by t, with its checks: pid > 0, 0, -1 or < -1; sig 0 only checks. */
+int signal_kill(struct task *t, int pid, int sig, const siginfo_t *info) MUST_CHECK;
+/* tgkill(2): tgid -1 for tkill. */
+int signal_tgkill(struct task *t, int tgid, int tid, int sig, const siginfo_t *info) MUST_CHECK;
+/* rt_sigtimedwait(2): the signal, -EAGAIN at the deadline, -EINTR. */
+long signal_timedwait(struct task *t, ksigset set, uint64_t deadline, siginfo_t *info) MUST_CHECK;
+/* sigaction(2); new or old may be NULL. */
+int signal_action(struct task *t, int sig, const struct ksigaction *new,
+		  struct ksigaction *old) MUST_CHECK;
 /* kill(2)'s permission check. */
 bool signal_permitted(struct task *from, struct process *to, int sig);
 
 /* Is a signal that is not blocked waiting? */
 bool signal_pending(struct task *t);
+/* All that wait, blocked or not. */
+ksigset signal_pending_set(struct task *t);
 /* Takes the next signal in `set` off the queues (sigtimedwait, signalfd): number or 0. */
 int signal_dequeue(struct task *t, ksigset set, siginfo_t *info);
 /* Replaces the blocked set; looks for signals that this lets through. */

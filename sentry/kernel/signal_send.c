@@ -415,27 +415,24 @@ siginfo_t signal_info_user(struct task *t, int sig)
 	return info;
 }
 
-static bool same_session(struct task *a, struct process *b)
-{
-	SCOPED_LOCK(&tasklist);
-	return a->process->session == b->session;
-}
-
-bool signal_permitted(struct task *from, struct process *to, int sig)
+bool signal_permitted_locked(struct task *from, struct process *to, int sig)
 {
 	const struct cred *c = from->cred;
 	struct cred *target;
 	bool ok;
 
-	if (to == from->process || task_capable(from, CAP_KILL))
+	mutex_assert_held(&tasklist);
+	if (to == from->process || task_capable(from, CAP_KILL) || !to->leader)
 		return true;
-	mutex_lock(&tasklist);
-	target = to->leader ? task_get_cred(to->leader) : NULL;
-	mutex_unlock(&tasklist);
-	if (!target)
-		return true;
+	target = task_get_cred(to->leader);
 	ok = c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
 	     c->uid == target->uid;
 	cred_put(target);
-	return ok || (sig == SIGCONT && same_session(from, to));
+	return ok || (sig == SIGCONT && from->process->session == to->session);
+}
+
+bool signal_permitted(struct task *from, struct process *to, int sig)
+{
+	SCOPED_LOCK(&tasklist);
+	return signal_permitted_locked(from, to, sig);
 }
