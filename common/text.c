@@ -1,0 +1,69 @@
+#include "common/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+static void reserve(struct text *t, size_t more)
+{
+	if (t->room - t->len > more)
+		return;
+	t->room = max(t->room * 2, t->len + more + 256);
+	t->buf = xrealloc(t->buf, t->room);
+}
+
+void text_fini(struct text *t)
+{
+	free(t->buf);
+	*t = (struct text){.buf = NULL};
+}
+
+void text_add(struct text *t, const void *data, size_t n)
+{
+	reserve(t, n);
+	memcpy(t->buf + t->len, data, n);
+	t->len += n;
+	t->buf[t->len] = '\0';
+}
+
+void text_puts(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+void text_printf(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	reserve(t, 128);
+	va_start(ap, fmt);
+	n = vsnprintf(t->buf + t->len, t->room - t->len, fmt, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n >= t->room - t->len) {
+		reserve(t, (size_t)n);
+		va_start(ap, fmt);
+		n = vsnprintf(t->buf + t->len, t->room - t->len, fmt, ap);
+		va_end(ap);
+	}
+	if (n > 0)
+		t->len += (size_t)n;
+}
+
+void text_pad(struct text *t, size_t from, size_t width)
+{
+	while (t->len - from < width)
+		text_add(t, " ", 1);
+}
+
+void text_escape(struct text *t, const char *s, const char *special)
+{
+	for (; *s; s++) {
+		if (strchr(special, *s))
+			text_printf(t, "\\%03o", (unsigned char)*s);
+		else
+			text_add(t, s, 1);
+	}
+}

@@ -1,0 +1,21 @@
+/* A growing string, for texts whose size is not known before: /proc files, listings. */
+#ifndef GARRISON_COMMON_TEXT_H
+#define GARRISON_COMMON_TEXT_H
+
+#include "common/base.h"
+
+struct text {
+	char *buf; /* NUL-terminated once anything was added; owned */
+	size_t len, room;
+};
+
+void text_fini(struct text *t);
+void text_printf(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_add(struct text *t, const void *data, size_t n);
+void text_puts(struct text *t, const char *s);
+/* Pads with blanks until the line that began at `from` (a value of t->len) is `width` wide. */
+void text_pad(struct text *t, size_t from, size_t width);
+/* Adds s with the bytes of `special` (and backslash, if among them) as \ooo. */
+void text_escape(struct text *t, const char *s, const char *special);
+
+#endif
