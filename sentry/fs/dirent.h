@@ -7,6 +7,8 @@
 #ifndef GARRISON_SENTRY_FS_DIRENT_H
 #define GARRISON_SENTRY_FS_DIRENT_H
 
+#include <dirent.h>
+
 #include "sentry/fs/file.h"
 
 struct dirent_sink {

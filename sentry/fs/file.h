@@ -14,6 +14,7 @@
 #define GARRISON_SENTRY_FS_FILE_H
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <poll.h>
 
 #include "common/refcount.h"
@@ -22,6 +23,7 @@
 #include "sentry/core/guest_access.h"
 #include "sentry/core/waitq.h"
 #include "sentry/fs/path.h"
+#include "sentry/locks.h"
 
 struct inode;
 struct file;
@@ -36,6 +38,7 @@ struct dirent_sink;
 #define FILE_CAN_SEEK BIT(0)	  /* has a position; pread and pwrite allowed */
 #define FILE_RAW_WINDOW BIT(1)	  /* ops may be given memory that the guest can change */
 #define FILE_STREAM_CHUNKS BIT(2) /* a long transfer may be cut into several op calls */
+#define FILE_IS_PATH BIT(3)	  /* opened with O_PATH: no I/O */
 
 /* Where a file's pages come from, for mmap(2): a host fd of the sentry. */
 struct file_mapping {
@@ -45,6 +48,10 @@ struct file_mapping {
 	bool anonymous_shared; /* no fd: make a memfd for it (/dev/zero, MAP_SHARED) */
 };
 
+/*
+ * read and write advance *pos by what they transfer (files without a position get a dummy).
+ * With O_APPEND in f->flags, write itself takes the end of file for *pos, under data_lock.
+ */
 struct file_ops {
 	/* Bytes transferred, 0 at the end of file, or -errno. n > 0. */
 	ssize_t (*read)(struct file *f, void *buf, size_t n, off_t *pos);
@@ -86,6 +93,8 @@ struct file {
 	atomic_int owner_type; /* F_OWNER_* */
 	atomic_int owner_sig;
 	struct list epoll_items; /* guarded by epoll's lock: watches to drop at release */
+	bool counts_writer;	 /* own to vfs_open: inode and mount count it as a writer */
+	atomic_bool has_flock;	 /* may hold flock or OFD locks */
 };
 
 /* Initialises the embedded base with one reference. Takes a reference on inode and cred
@@ -106,12 +115,20 @@ static inline bool file_writable(const struct file *f)
 	return (atomic_load(&((struct file *)f)->flags) & O_ACCMODE) != O_RDONLY;
 }
 
+/* The O_* bits that F_GETFL shows and that a file keeps. */
+#define FILE_KEEP_FLAGS (~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC))
+
 /* Checked entry points (fs/file.c): mode bits, position, sizes, RLIMIT_FSIZE excluded.
  * pos == NULL uses and moves f->pos. -EAGAIN where the file would block. */
 ssize_t file_read(struct file *f, void *buf, size_t n, off_t *pos) MUST_CHECK;
 ssize_t file_write(struct file *f, const void *buf, size_t n, off_t *pos) MUST_CHECK;
 off_t file_seek(struct file *f, off_t offset, int whence) MUST_CHECK;
 uint32_t file_poll(struct file *f);
+/* lseek over the inode's size (for seek ops that only differ in SEEK_DATA and SEEK_HOLE, which
+ * here treat the whole file as data). Under pos_lock. */
+off_t file_seek_generic(struct file *f, off_t offset, int whence);
+/* Moves f->pos to an absolute position, as the generic seek does. */
+off_t file_set_pos(struct file *f, off_t pos);
 
 /* /proc/PID/fdinfo lines of a kind of file beyond pos, flags, mnt_id and ino: epoll,
  * eventfd, timerfd, ... register themselves by ops (fs/fdinfo.h). */

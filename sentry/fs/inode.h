@@ -11,6 +11,7 @@
 #ifndef GARRISON_SENTRY_FS_INODE_H
 #define GARRISON_SENTRY_FS_INODE_H
 
+#include <stdatomic.h>
 #include <time.h>
 
 #include "common/list.h"
@@ -96,7 +97,7 @@ struct inode_ops {
 	 * system. flags are O_* without creation flags. NULL: -ENXIO. */
 	int (*open)(struct inode *inode, const struct path *path, const struct cred *cred,
 		    int flags, struct file **out);
-	const struct xattr_ops *xattr; /* NULL: -EOPNOTSUPP */
+	const struct xattr_ops *xattr; /* NULL: -EOPNOTSUPP; set and remove under data_lock */
 	/* The last reference went: free the object that embeds the inode. */
 	void (*release)(struct inode *inode);
 	/* A walk is about to look up the first component of `rest` (NUL-terminated, at least
@@ -134,6 +135,12 @@ struct inode {
 	struct pipe *fifo;	/* a named pipe's buffer (fs/pipe.h) */
 	struct socket *bound;	/* the AF_UNIX socket bound to this name; see net/unix.h */
 	atomic_int write_count; /* open for writing (> 0) or mapped as text (< 0: ETXTBSY) */
+	atomic_int watch_count; /* inotify watches on it: a hint that spares the lock */
+	/* A symbolic link's target, NUL-terminated, once somebody asked for it (walk.c); never
+	 * changes. Not used where the superblock has SB_NO_CACHE or revalidate. */
+	char *_Atomic link_target;
+	atomic_bool dead; /* a directory that was removed: no new names */
+	bool linkable;	  /* nlink is 0, but linkat(2) may give it a name (O_TMPFILE) */
 };
 
 /* `sb` gains a reference. mode has S_IFMT. */
@@ -143,14 +150,24 @@ struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
 /* Undoes inode_init; for release ops, before they free. */
 void inode_fini(struct inode *inode);
+/* Counts a writer; -ETXTBSY while the file is mapped as program text. And the reverse. */
+int inode_get_write(struct inode *inode) MUST_CHECK;
+void inode_put_write(struct inode *inode);
+int inode_deny_write(struct inode *inode) MUST_CHECK;
+void inode_allow_write(struct inode *inode);
+/* CLOCK_REALTIME as the file systems stamp it. */
+struct timespec inode_now(void);
+/* Applies what `valid` names to the base's fields (data_lock held): for setattr ops. Size is
+ * the file system's own business. Clears setuid and setgid for IATTR_KILL_SUID. */
+void inode_apply_attr(struct inode *inode, const struct iattr *attr);
 /* The attributes as the base holds them. */
 void inode_fill_stat(struct inode *inode, struct kstat *st);
 
 struct sb_ops {
 	/* statfs(2); NULL: -ENOSYS */
 	int (*statfs)(struct superblock *sb, struct kstatfs *out);
-	/* Is a cached name (positive or negative) still right? NULL: always. Under dir_lock.
-	 * 1 yes, 0 no (look it up again), or -errno. */
+	/* Is a cached name (positive, or negative: cached is NULL) still right? NULL: always. Under
+	 * dir_lock. 1 yes, 0 no (look it up again), or -errno. */
 	int (*revalidate)(struct inode *dir, const char *name, size_t len, struct inode *cached);
 	int (*sync)(struct superblock *sb); /* NULL: nothing to do */
 	/* The option string for /proc/mounts, without rw/ro; NULL: none. */
@@ -164,6 +181,8 @@ struct kstatfs {
 
 #define SB_NO_NEGATIVE BIT(0) /* do not cache absent names */
 #define SB_NO_CACHE BIT(1)    /* do not cache names at all (proc) */
+#define SB_RDONLY BIT(2)      /* every mount of it is read-only */
+#define SB_NOATIME BIT(3)     /* the base does not stamp access times */
 
 struct superblock {
 	struct refcount ref;
@@ -175,6 +194,7 @@ struct superblock {
 	struct mutex rename_lock;
 	struct dentry *root; /* owned; set once at mount */
 	atomic_uint_fast64_t next_ino;
+	atomic_int active; /* mounts of it; with the last one its names are forgotten and it dies */
 };
 
 void superblock_init(struct superblock *sb, const struct sb_ops *ops, const char *type,
@@ -182,6 +202,12 @@ void superblock_init(struct superblock *sb, const struct sb_ops *ops, const char
 struct superblock *superblock_get(struct superblock *sb);
 void superblock_put(struct superblock *sb);
 void superblock_fini(struct superblock *sb);
+/* Makes the root dentry; takes its own reference on the inode. */
+void superblock_set_root(struct superblock *sb, struct inode *root);
+/* For mounts: one user more, one less. */
+void superblock_activate(struct superblock *sb);
+void superblock_deactivate(struct superblock *sb);
+uint64_t superblock_new_ino(struct superblock *sb);
 
 /* A mountable type, for mount(2) and /proc/filesystems. data: the option string. */
 struct fs_type {

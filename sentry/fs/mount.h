@@ -6,6 +6,9 @@
 #ifndef GARRISON_SENTRY_FS_MOUNT_H
 #define GARRISON_SENTRY_FS_MOUNT_H
 
+#include <stdatomic.h>
+#include <sys/mount.h>
+
 #include "sentry/fs/inode.h"
 #include "sentry/fs/path.h"
 
@@ -16,13 +19,21 @@ struct mount {
 	struct superblock *sb; /* immutable; owned */
 	struct dentry *root;   /* immutable; owned: what of sb is mounted */
 	int id;		       /* immutable */
-	/* the rest is guarded by mount_ns.lock */
-	struct mount *parent;	   /* NULL: the root, or detached */
+	atomic_int writers;    /* files open for writing: they keep it from turning read-only */
+	atomic_ulong flags;    /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, *ATIME */
+	/* Written under the mount lock and dcache_lock, read under either. */
+	struct mount *parent;	   /* owned; NULL: the root, or detached */
 	struct dentry *mountpoint; /* in parent; owned */
-	struct mount_ns *ns;	   /* NULL: detached */
-	struct list children, sibling, all;
-	unsigned long flags;	   /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, *ATIME */
+	struct list children, sibling;
+	/* guarded by the mount lock (mount.c) */
+	struct mount_ns *ns; /* NULL: detached */
+	struct list all;
 	unsigned long propagation; /* MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE */
+	int group;		   /* shared: its peer group */
+	struct list peers;	   /* ring of the group */
+	struct mount *master;	   /* slave: one of the group it receives from; borrowed */
+	struct list slaves, slave_node;
+	bool expiry_mark;
 };
 
 /* A namespace whose root is the superblock (reference borrowed). */
@@ -32,6 +43,16 @@ void mount_ns_put(struct mount_ns *ns);
 int mount_ns_copy(struct mount_ns *ns, struct mount_ns **out) MUST_CHECK;
 /* Its root as an owned path. */
 void mount_ns_root(struct mount_ns *ns, struct path *out);
+
+struct fs_context;
+/* unshare(CLONE_NEWNS): fs (not shared) gets a copy of its namespace, with its root and working
+ * directory at the same places in it. */
+int mount_ns_unshare(struct fs_context *fs) MUST_CHECK;
+/* Moves root and cwd of `fs` to the namespace's root: setns(2). */
+void mount_ns_enter(struct mount_ns *ns, struct fs_context *fs);
+/* Woken with POLLPRI|POLLERR when the namespace changes: poll of /proc/mounts. */
+struct waitq *mount_ns_waitq(struct mount_ns *ns);
+uint64_t mount_ns_event(struct mount_ns *ns); /* grows with each change */
 
 struct mount *mount_get(struct mount *m);
 void mount_put(struct mount *m);
@@ -47,9 +68,19 @@ int mount_propagation(struct mount_ns *ns, const struct path *at, unsigned long 
 		      bool recursive) MUST_CHECK;
 /* umount2(2): MNT_DETACH, MNT_FORCE, MNT_EXPIRE. -EBUSY while in use. */
 int mount_umount(struct mount_ns *ns, const struct path *at, int flags) MUST_CHECK;
-int mount_pivot_root(struct mount_ns *ns, const struct path *new_root,
+/* root: the caller's. The caller then moves the root and working directory of every task that
+ * stood at `root`. */
+int mount_pivot_root(struct mount_ns *ns, const struct path *root, const struct path *new_root,
 		     const struct path *put_old) MUST_CHECK;
 
+/* -EROFS if the mount or its superblock is read-only. */
+int mount_want_write(struct mount *m) MUST_CHECK;
+/* The mount that lies on (parent, mountpoint), borrowed, or NULL; under dcache_lock. */
+struct mount *mount_on_locked(struct mount *parent, const struct dentry *mountpoint);
+
+#define MOUNT_FORMAT_MOUNTS 0
+#define MOUNT_FORMAT_INFO 1
+#define MOUNT_FORMAT_STATS 2
 /* Text of /proc/PID/{mounts,mountinfo,mountstats} as seen from root; owned by the caller. */
 char *mount_ns_format(struct mount_ns *ns, const struct path *root, int which);
 

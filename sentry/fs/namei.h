@@ -20,6 +20,12 @@ int vfs_open(const struct walk_env *env, const struct path *base, const char *na
 int vfs_open_path(const struct path *path, const struct cred *cred, int flags,
 		  struct file **out) MUST_CHECK;
 
+/* execve(2): a regular file that may be executed, open for reading whatever its r bits say. */
+int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,
+		  unsigned int walk_flags, struct file **out) MUST_CHECK;
+
+/* Makes what new->mode says. new->uid and gid are ignored: the owner is cred's fsuid, the group
+ * its fsgid or the directory's. -EEXIST, also for names like "." and "/". */
 int vfs_create(const struct walk_env *env, const struct path *base, const char *name,
 	       const struct new_inode *new, struct path *out /* may be NULL */) MUST_CHECK;
 int vfs_link(const struct walk_env *env, const struct path *target, const struct path *base,
@@ -35,8 +41,25 @@ int vfs_fgetattr(struct file *f, struct kstat *st) MUST_CHECK;
 /* Checks ownership and capabilities, then the file system's setattr. */
 int vfs_setattr(const struct path *path, const struct cred *cred,
 		const struct iattr *attr) MUST_CHECK;
+/* truncate(2) and ftruncate(2), RLIMIT_FSIZE excluded. */
+int vfs_truncate(const struct path *path, const struct cred *cred, off_t size) MUST_CHECK;
+int vfs_ftruncate(struct file *f, const struct cred *cred, off_t size) MUST_CHECK;
+/* As vfs_setattr for an open file, which may have no name. */
+int vfs_fsetattr(struct file *f, const struct cred *cred, const struct iattr *attr) MUST_CHECK;
+/* What a write by `cred` does to setuid and setgid bits; cheap when there are none. */
+void file_kill_suid(struct file *f, const struct cred *cred);
 int vfs_access(const struct path *path, const struct cred *cred, int mask) MUST_CHECK;
 int vfs_statfs(const struct path *path, struct kstatfs *out) MUST_CHECK;
+
+/* listxattr(2) and its family; size 0 asks for the length. */
+ssize_t vfs_getxattr(struct inode *inode, const struct cred *cred, const char *name, void *value,
+		     size_t size) MUST_CHECK;
+int vfs_setxattr(const struct path *path, struct inode *inode, const struct cred *cred,
+		 const char *name, const void *value, size_t size, int flags) MUST_CHECK;
+ssize_t vfs_listxattr(struct inode *inode, const struct cred *cred, char *list,
+		      size_t size) MUST_CHECK;
+int vfs_removexattr(const struct path *path, struct inode *inode, const struct cred *cred,
+		    const char *name) MUST_CHECK;
 
 /* inotify(7) hook for what files do themselves (modify, access, close). mask: IN_*. */
 void vfs_notify(struct file *f, uint32_t mask);

@@ -1,0 +1,217 @@
+/* Attributes of inodes: who may change what, and what changes with it (inode(7), chown(2)). */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "sentry/fs/dentry.h"
+#include "sentry/fs/inotify.h"
+#include "sentry/fs/mount.h"
+#include "sentry/fs/namei.h"
+#include "sentry/fs/namei_internal.h"
+
+static int inode_getattr(struct inode *inode, struct kstat *st)
+{
+	if (inode->ops->getattr)
+		return inode->ops->getattr(inode, st);
+	inode_fill_stat(inode, st);
+	return 0;
+}
+
+int vfs_getattr(const struct path *path, struct kstat *st)
+{
+	return inode_getattr(path_inode(path), st);
+}
+
+int vfs_fgetattr(struct file *f, struct kstat *st)
+{
+	return inode_getattr(f->inode, st);
+}
+
+static bool owner_or_capable(const struct inode *inode, const struct cred *cred)
+{
+	return cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+}
+
+static int check_owner_change(const struct inode *inode, const struct cred *cred,
+			      const struct iattr *attr)
+{
+	if (cred_capable(cred, CAP_CHOWN))
+		return 0;
+	if ((attr->valid & IATTR_UID) && (cred->fsuid != inode->uid || attr->uid != inode->uid))
+		return -EPERM;
+	if ((attr->valid & IATTR_GID) &&
+	    (cred->fsuid != inode->uid ||
+	     (attr->gid != inode->gid && !cred_in_group(cred, attr->gid))))
+		return -EPERM;
+	return 0;
+}
+
+static int check_times(struct inode *inode, const struct cred *cred, const struct iattr *attr)
+{
+	bool explicit = attr->valid & (IATTR_ATIME | IATTR_MTIME);
+	unsigned int both = IATTR_ATIME_NOW | IATTR_MTIME_NOW;
+
+	if (!(attr->valid & (IATTR_ATIME | IATTR_MTIME | both)) || owner_or_capable(inode, cred))
+		return 0;
+	if (explicit || (attr->valid & both) != both)
+		return -EPERM;
+	return inode_permission(inode, cred, 2) < 0 ? -EACCES : 0;
+}
+
+static int check_change(struct inode *inode, const struct cred *cred, const struct iattr *attr)
+{
+	int err = check_owner_change(inode, cred, attr);
+
+	if (err == 0 && (attr->valid & IATTR_MODE) && !owner_or_capable(inode, cred))
+		err = -EPERM;
+	return err < 0 ? err : check_times(inode, cred, attr);
+}
+
+/* What the change implies. */
+static void complete(const struct inode *inode, const struct cred *cred, struct iattr *attr)
+{
+	bool keeps_setgid = cred_capable(cred, CAP_FSETID);
+
+	if (attr->valid & IATTR_MODE) {
+		uint32_t gid = attr->valid & IATTR_GID ? attr->gid : inode->gid;
+
+		if (!keeps_setgid && !cred_in_group(cred, gid))
+			attr->mode &= ~(uint32_t)S_ISGID;
+	}
+	if ((attr->valid & (IATTR_UID | IATTR_GID)) && !S_ISDIR(inode->mode))
+		attr->valid |= IATTR_KILL_SUID;
+	if ((attr->valid & IATTR_SIZE) && !keeps_setgid)
+		attr->valid |= IATTR_KILL_SUID;
+}
+
+int inode_setattr(struct inode *inode, const struct cred *cred, const struct iattr *attr)
+{
+	struct iattr full = *attr;
+	int err;
+
+	if (!inode->ops->setattr)
+		return -EPERM;
+	SCOPED_LOCK(&inode->data_lock);
+	err = check_change(inode, cred, attr);
+	if (err < 0)
+		return err;
+	complete(inode, cred, &full);
+	return inode->ops->setattr(inode, &full);
+}
+
+static uint32_t event_of(const struct iattr *attr)
+{
+	uint32_t event = 0;
+
+	if (attr->valid & IATTR_SIZE)
+		event |= IN_MODIFY;
+	if (attr->valid & (IATTR_MODE | IATTR_UID | IATTR_GID))
+		event |= IN_ATTRIB;
+	if (attr->valid & (IATTR_ATIME | IATTR_ATIME_NOW | IATTR_MTIME | IATTR_MTIME_NOW))
+		event |= IN_ATTRIB;
+	return event;
+}
+
+static int setattr_at(const struct path *path, struct inode *inode, const struct cred *cred,
+		      const struct iattr *attr)
+{
+	int err = path->mnt ? mount_want_write(path->mnt) : 0;
+
+	if (err == 0)
+		err = inode_setattr(inode, cred, attr);
+	if (err == 0 && path->dentry)
+		notify_dentry(path->dentry, event_of(attr));
+	return err;
+}
+
+int vfs_setattr(const struct path *path, const struct cred *cred, const struct iattr *attr)
+{
+	return setattr_at(path, path_inode(path), cred, attr);
+}
+
+int vfs_fsetattr(struct file *f, const struct cred *cred, const struct iattr *attr)
+{
+	return setattr_at(&f->path, f->inode, cred, attr);
+}
+
+int vfs_truncate(const struct path *path, const struct cred *cred, off_t size)
+{
+	struct iattr attr = {.valid = IATTR_SIZE, .size = (uint64_t)size};
+	struct inode *inode = path_inode(path);
+	int err;
+
+	if (size < 0)
+		return -EINVAL;
+	if (S_ISDIR(inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(inode->mode))
+		return -EINVAL;
+	err = mount_want_write(path->mnt);
+	if (err == 0)
+		err = inode_permission(inode, cred, 2);
+	if (err == 0)
+		err = inode_get_write(inode);
+	if (err < 0)
+		return err;
+	err = setattr_at(path, inode, cred, &attr);
+	inode_put_write(inode);
+	return err;
+}
+
+int vfs_ftruncate(struct file *f, const struct cred *cred, off_t size)
+{
+	struct iattr attr = {.valid = IATTR_SIZE, .size = (uint64_t)size, .file = f};
+
+	if (size < 0 || !S_ISREG(f->inode->mode) || !file_writable(f))
+		return -EINVAL;
+	return setattr_at(&f->path, f->inode, cred, &attr);
+}
+
+void file_kill_suid(struct file *f, const struct cred *cred)
+{
+	struct iattr attr = {.valid = IATTR_KILL_SUID};
+	struct inode *inode = f->inode;
+
+	if (!(inode->mode & (S_ISUID | S_ISGID)) || !S_ISREG(inode->mode) ||
+	    cred_capable(cred, CAP_FSETID) || !inode->ops->setattr)
+		return;
+	if (!(inode->mode & S_ISUID) && !(inode->mode & S_IXGRP))
+		return;
+	SCOPED_LOCK(&inode->data_lock);
+	(void)!inode->ops->setattr(inode, &attr);
+}
+
+int vfs_access(const struct path *path, const struct cred *cred, int mask)
+{
+	struct inode *inode = path_inode(path);
+	int err;
+
+	if ((mask & 1) && S_ISREG(inode->mode) && (path->mnt->flags & MS_NOEXEC))
+		return -EACCES;
+	err = inode_permission(inode, cred, mask);
+	if (err == 0 && (mask & 2) &&
+	    (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode)))
+		err = mount_want_write(path->mnt);
+	return err;
+}
+
+ssize_t vfs_readlink(const struct walk_env *env, const struct path *path, char *buf, size_t size)
+{
+	struct inode *inode = path_inode(path);
+
+	if (!S_ISLNK(inode->mode) || !inode->ops->readlink)
+		return -EINVAL;
+	return inode->ops->readlink(inode, env ? env->caller : NULL, buf, size);
+}
+
+int vfs_statfs(const struct path *path, struct kstatfs *out)
+{
+	struct superblock *sb = path_inode(path)->sb;
+
+	return sb->ops && sb->ops->statfs ? sb->ops->statfs(sb, out) : -ENOSYS;
+}
+
+void vfs_notify(struct file *f, uint32_t mask)
+{
+	if (f->path.dentry)
+		notify_dentry(f->path.dentry, mask);
+}

@@ -1,0 +1,337 @@
+/*
+ * Mounts and their namespaces: objects, the tree, lookup. What mount(2) and its
+ * kin do with them is in mount_change.c, propagation in mount_propagate.c.
+ *
+ * Locks: mount_lock (one for all) for every change; the pointers that a path
+ * walk follows are written under dcache_lock as well. References: the tree
+ * holds one on each mount in it, and each child one on its parent.
+ */
+#include "sentry/fs/mount.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "common/mem.h"
+#include "sentry/fs/fs_context.h"
+#include "sentry/fs/mount_internal.h"
+#include "sentry/fs/walk.h"
+
+struct mutex mount_lock = MUTEX_INIT(RANK_MOUNT);
+
+struct mount *mount_new(struct superblock *sb, struct dentry *root, unsigned long flags)
+{
+	static atomic_int next_id = 20;
+	struct mount *m = NEW(struct mount);
+
+	ref_init(&m->ref);
+	m->sb = superblock_get(sb);
+	superblock_activate(sb);
+	m->root = dentry_get(root);
+	m->id = atomic_fetch_add(&next_id, 1);
+	atomic_init(&m->writers, 0);
+	atomic_init(&m->flags, flags & MOUNT_FLAGS);
+	list_init(&m->children);
+	list_init(&m->sibling);
+	list_init(&m->all);
+	list_init(&m->peers);
+	list_init(&m->slaves);
+	list_init(&m->slave_node);
+	m->propagation = MS_PRIVATE;
+	return m;
+}
+
+struct mount *mount_get(struct mount *m)
+{
+	ref_get(&m->ref);
+	return m;
+}
+
+void mount_put(struct mount *m)
+{
+	if (!ref_put(&m->ref))
+		return;
+	assert(!m->parent && list_empty(&m->children));
+	dentry_put(m->root);
+	superblock_deactivate(m->sb);
+	superblock_put(m->sb);
+	free(m);
+}
+
+int mount_want_write(struct mount *m)
+{
+	return (m->flags & MS_RDONLY) || (m->sb->flags & SB_RDONLY) ? -EROFS : 0;
+}
+
+struct mount *mount_on_locked(struct mount *parent, const struct dentry *mountpoint)
+{
+	struct mount *m;
+
+	list_for_each (m, &parent->children, sibling)
+		if (m->mountpoint == mountpoint)
+			return m;
+	return NULL;
+}
+
+/* --- the tree --------------------------------------------------------------------------- */
+
+void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint)
+{
+	SCOPED_LOCK(&dcache_lock);
+	m->parent = mount_get(parent);
+	m->mountpoint = dentry_get(mountpoint);
+	mountpoint->mounted++;
+	dentry_pin_chain_locked(mountpoint);
+	list_add_tail(&parent->children, &m->sibling);
+}
+
+/* The references on parent and mountpoint are dropped outside dcache_lock. */
+void mount_unlink_locked(struct mount *m)
+{
+	struct mount *parent = m->parent;
+	struct dentry *mountpoint = m->mountpoint;
+
+	if (!parent)
+		return;
+	mutex_lock(&dcache_lock);
+	m->parent = NULL;
+	m->mountpoint = NULL;
+	mountpoint->mounted--;
+	list_del(&m->sibling);
+	mutex_unlock(&dcache_lock);
+	dentry_put(mountpoint);
+	mount_put(parent);
+}
+
+struct mount *mount_next_in_tree(struct mount *m, struct mount *top)
+{
+	if (!list_empty(&m->children))
+		return list_first(&m->children, struct mount, sibling);
+	while (m != top) {
+		struct mount *parent = m->parent;
+
+		if (m->sibling.next != &parent->children)
+			return list_entry(m->sibling.next, struct mount, sibling);
+		m = parent;
+	}
+	return NULL;
+}
+
+unsigned int mount_tree_count(struct mount *m)
+{
+	unsigned int n = 0;
+
+	for (struct mount *at = m; at; at = mount_next_in_tree(at, m))
+		n++;
+	return n;
+}
+
+void mount_set_ns_locked(struct mount *m, struct mount_ns *ns)
+{
+	for (struct mount *at = m; at; at = mount_next_in_tree(at, m)) {
+		if (at->ns) {
+			at->ns->count--;
+			list_del(&at->all);
+		}
+		at->ns = ns;
+		if (ns) {
+			ns->count++;
+			list_add_tail(&ns->mounts, &at->all);
+		}
+	}
+}
+
+/* Leaves first, so that each goes while its parent is still linked. */
+void mount_umount_tree_locked(struct mount *m, struct list *gone)
+{
+	while (!list_empty(&m->children))
+		mount_umount_tree_locked(list_first(&m->children, struct mount, sibling), gone);
+	mount_set_ns_locked(m, NULL);
+	propagation_leave_locked(m);
+	mount_unlink_locked(m);
+	list_add_tail(gone, &m->all);
+}
+
+void mount_put_list(struct list *gone)
+{
+	while (!list_empty(gone)) {
+		struct mount *m = list_first(gone, struct mount, all);
+
+		list_del(&m->all);
+		mount_put(m);
+	}
+}
+
+/* --- copies ------------------------------------------------------------------------------ */
+
+struct mount *mount_clone_locked(struct mount *m, struct dentry *root)
+{
+	struct mount *copy = mount_new(m->sb, root, m->flags);
+
+	propagation_join_locked(copy, m);
+	return copy;
+}
+
+static struct mount *copy_below(struct mount *m, struct mount *copy, struct dentry *root)
+{
+	struct mount *child;
+
+	list_for_each (child, &m->children, sibling) {
+		struct mount *c;
+
+		if (child->propagation & MS_UNBINDABLE ||
+		    !dentry_is_ancestor(root, child->mountpoint))
+			continue;
+		c = mount_clone_locked(child, child->root);
+		mount_link_locked(c, copy, child->mountpoint);
+		copy_below(child, c, child->root);
+	}
+	return copy;
+}
+
+struct mount *mount_copy_tree_locked(struct mount *m, struct dentry *root, bool tree)
+{
+	struct mount *copy = mount_clone_locked(m, root);
+
+	return tree ? copy_below(m, copy, root) : copy;
+}
+
+/* --- namespaces --------------------------------------------------------------------------- */
+
+static struct mount_ns *ns_new(struct mount *root)
+{
+	struct mount_ns *ns = NEW(struct mount_ns);
+
+	ref_init(&ns->ref);
+	waitq_init(&ns->wq);
+	list_init(&ns->mounts);
+	ns->root = root;
+	return ns;
+}
+
+struct mount_ns *mount_ns_new(struct superblock *root, unsigned long flags)
+{
+	struct mount *m = mount_new(root, root->root, flags);
+	struct mount_ns *ns = ns_new(m);
+
+	SCOPED_LOCK(&mount_lock);
+	mount_set_ns_locked(m, ns);
+	return ns;
+}
+
+struct mount_ns *mount_ns_get(struct mount_ns *ns)
+{
+	ref_get(&ns->ref);
+	return ns;
+}
+
+void mount_ns_put(struct mount_ns *ns)
+{
+	struct list gone = LIST_INIT(gone);
+
+	if (!ref_put(&ns->ref))
+		return;
+	mutex_lock(&mount_lock);
+	mount_umount_tree_locked(ns->root, &gone);
+	mutex_unlock(&mount_lock);
+	mount_put_list(&gone);
+	waitq_destroy(&ns->wq);
+	free(ns);
+}
+
+void mount_ns_root(struct mount_ns *ns, struct path *out)
+{
+	SCOPED_LOCK(&mount_lock);
+	mutex_lock(&dcache_lock);
+	*out = (struct path){ns->root, ns->root->root};
+	mount_descend_locked(out);
+	path_get(out);
+	mutex_unlock(&dcache_lock);
+}
+
+void mount_ns_changed(struct mount_ns *ns)
+{
+	if (!ns)
+		return;
+	atomic_fetch_add(&ns->event, 1);
+	waitq_wake_all(&ns->wq, POLLPRI | POLLERR);
+}
+
+struct waitq *mount_ns_waitq(struct mount_ns *ns)
+{
+	return &ns->wq;
+}
+
+uint64_t mount_ns_event(struct mount_ns *ns)
+{
+	return atomic_load(&ns->event);
+}
+
+/* Copies the tree; where *path lies on a copied mount, moves it to the copy. */
+static struct mount *copy_for_ns_locked(struct mount *m, struct mount *parent, struct path **paths,
+					int npaths)
+{
+	struct mount *copy = mount_clone_locked(m, m->root), *child;
+
+	for (int i = 0; i < npaths; i++)
+		if (paths[i]->mnt == m)
+			paths[i]->mnt = copy;
+	if (parent)
+		mount_link_locked(copy, parent, m->mountpoint);
+	list_for_each (child, &m->children, sibling)
+		copy_for_ns_locked(child, copy, paths, npaths);
+	return copy;
+}
+
+/* paths: borrowed, changed in place. */
+static struct mount_ns *copy_ns(struct mount_ns *ns, struct path **paths, int npaths)
+{
+	SCOPED_LOCK(&mount_lock);
+	struct mount *root = copy_for_ns_locked(ns->root, NULL, paths, npaths);
+	struct mount_ns *copy = ns_new(root);
+
+	mount_set_ns_locked(root, copy);
+	return copy;
+}
+
+int mount_ns_copy(struct mount_ns *ns, struct mount_ns **out)
+{
+	*out = copy_ns(ns, NULL, 0);
+	return 0;
+}
+
+int mount_ns_unshare(struct fs_context *fs)
+{
+	struct path root, cwd, new_root, new_cwd;
+	struct mount_ns *old = fs->mounts, *ns;
+
+	fs_context_paths(fs, &root, &cwd);
+	new_root = root;
+	new_cwd = cwd;
+	ns = copy_ns(old, (struct path *[]){&new_root, &new_cwd}, 2);
+	fs_context_set_root(fs, &new_root);
+	fs_context_set_cwd(fs, &new_cwd);
+	mutex_lock(&fs->lock);
+	fs->mounts = ns;
+	mutex_unlock(&fs->lock);
+	path_put(&root);
+	path_put(&cwd);
+	mount_ns_put(old);
+	return 0;
+}
+
+void mount_ns_enter(struct mount_ns *ns, struct fs_context *fs)
+{
+	struct mount_ns *old;
+	struct path root;
+
+	mount_ns_root(ns, &root);
+	fs_context_set_root(fs, &root);
+	fs_context_set_cwd(fs, &root);
+	path_put(&root);
+	mutex_lock(&fs->lock);
+	old = fs->mounts;
+	fs->mounts = mount_ns_get(ns);
+	mutex_unlock(&fs->lock);
+	mount_ns_put(old);
+}

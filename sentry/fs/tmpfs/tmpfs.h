@@ -1,0 +1,14 @@
+/*
+ * tmpfs(5): files in memory. Options: size, nr_blocks, nr_inodes, mode, uid, gid.
+ */
+#ifndef GARRISON_SENTRY_FS_TMPFS_H
+#define GARRISON_SENTRY_FS_TMPFS_H
+
+#include "sentry/fs/inode.h"
+
+/* Registers "tmpfs" and "ramfs" for mount(2); at start. */
+void tmpfs_register(void);
+/* A new file system; *out is owned and has its root. -EINVAL for bad options. */
+int tmpfs_mount(const char *source, const char *data, struct superblock **out) MUST_CHECK;
+
+#endif
