@@ -1,12 +1,10 @@
-/* Host calls on open files that the sentry's file systems make. */
+/* What the file systems want to know of the host. */
 #ifndef GARRISON_COMMON_HOST_FS_H
 #define GARRISON_COMMON_HOST_FS_H
 
 #include "common/base.h"
 
-MUST_CHECK off_t host_lseek(int fd, off_t offset, int whence);
-MUST_CHECK int host_fallocate(int fd, int mode, off_t offset, off_t len);
-/* Pages of RAM that the host has, times their size. */
+/* Bytes of RAM that the host has; 0 if it does not say. */
 uint64_t host_total_ram(void);
 
 #endif

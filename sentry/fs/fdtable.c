@@ -89,6 +89,11 @@ struct fdtable *fdtable_get(struct fdtable *t)
 	return t;
 }
 
+bool fdtable_is_shared(struct fdtable *t)
+{
+	return ref_read(&t->ref) > 1;
+}
+
 /* What close(2) does beyond the table. */
 static void close_file(struct fdtable *t, struct file *f)
 {

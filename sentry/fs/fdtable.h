@@ -10,6 +10,8 @@ struct fdtable;
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t); /* the last one closes all */
+/* Has it more than one user (CLONE_FILES)? */
+bool fdtable_is_shared(struct fdtable *t);
 /* A copy with the same descriptors, as fork makes it. */
 struct fdtable *fdtable_dup(struct fdtable *t);
 /* execve: closes those with FD_CLOEXEC. */

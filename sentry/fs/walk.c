@@ -311,6 +311,8 @@ static int step_name(struct walk *w, const char *name, size_t len, bool follow)
 		return err;
 	}
 	unlock_walk(w);
+	if (!d && w->cur.dentry->inode->ops->walk_ahead && name[len + strspn(name + len, "/")])
+		w->cur.dentry->inode->ops->walk_ahead(w->cur.dentry->inode, name);
 	err = lookup_unlocked(w, name, len, &d);
 	return err < 0 ? err : enter_slow(w, d, follow);
 }

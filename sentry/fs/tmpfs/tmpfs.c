@@ -33,22 +33,22 @@ static void free_node(struct tmpfs_node *node)
 
 void tmpfs_inode_release(struct inode *inode)
 {
-	static __thread struct list *under_way;
-	struct list todo = LIST_INIT(todo);
+	static __thread struct list todo;
+	static __thread bool under_way;
 	struct tmpfs_node *node = tmpfs_node_of(inode);
 
-	if (under_way) {
-		list_add_tail(under_way, &node->pending);
-		return;
-	}
-	under_way = &todo;
+	if (!under_way)
+		list_init(&todo);
 	list_add_tail(&todo, &node->pending);
+	if (under_way)
+		return;
+	under_way = true;
 	while (!list_empty(&todo)) {
 		node = list_first(&todo, struct tmpfs_node, pending);
 		list_del(&node->pending);
 		free_node(node);
 	}
-	under_way = NULL;
+	under_way = false;
 }
 
 static ssize_t tmpfs_readlink(struct inode *inode, struct guest_access *caller, char *buf,
@@ -343,7 +343,7 @@ static const struct fs_type tmpfs_type = {
 static const struct fs_type ramfs_type = {
     .name = "ramfs", .nodev = true, .user_mountable = true, .mount = tmpfs_mount};
 
-void tmpfs_register(void)
+void tmpfs_init(void)
 {
 	fs_type_register(&tmpfs_type);
 	fs_type_register(&ramfs_type);

@@ -7,7 +7,7 @@
 #include "sentry/fs/inode.h"
 
 /* Registers "tmpfs" and "ramfs" for mount(2); at start. */
-void tmpfs_register(void);
+void tmpfs_init(void);
 /* A new file system; *out is owned and has its root. -EINVAL for bad options. */
 int tmpfs_mount(const char *source, const char *data, struct superblock **out) MUST_CHECK;
 

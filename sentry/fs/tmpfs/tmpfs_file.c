@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "common/host.h"
-#include "common/host_fs.h"
+#include "common/host_file.h"
 #include "common/mem.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
