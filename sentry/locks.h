@@ -19,6 +19,7 @@ enum lock_rank {
 	RANK_INODE_DIR,	 /* inode.dir_lock: contents of one directory; gofer calls allowed */
 	RANK_INODE_DATA, /* inode.data_lock: size and data; gofer and host file calls allowed */
 	RANK_EPOLL,	 /* epoll item trees */
+	RANK_SCM,	 /* net: files in flight; taken before the queues they are in */
 	RANK_OBJECT,	 /* a pipe, socket, eventfd, tty, ...: its own state */
 	RANK_TASKLIST,	 /* kernel: the process tree and pid tables */
 	RANK_SIGHAND,	 /* kernel: signal handlers and pending signals */

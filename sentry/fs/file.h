@@ -88,6 +88,9 @@ struct file {
 	struct mutex pos_lock;
 	off_t pos; /* guarded by pos_lock */
 
+	/* SO_RCVTIMEO, SO_SNDTIMEO in ns, 0 none: how long read(2) and write(2) may block */
+	atomic_uint_fast64_t read_timeout, write_timeout;
+
 	/* fcntl(F_SETOWN, F_SETSIG): who gets SIGIO; 0 nobody. */
 	atomic_int owner;      /* pid > 0, -pgrp < 0 */
 	atomic_int owner_type; /* F_OWNER_* */
