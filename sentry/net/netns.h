@@ -16,12 +16,12 @@
 
 struct net_namespace {
 	struct refcount ref;
-	uint64_t ino;	  /* immutable: what /proc/PID/ns/net shows */
-	struct mutex lock; /* RANK_LEAF; the tables below */
-	struct list abstract[UNIX_HASH];	       /* struct unix_socket.name_node */
-	struct list unix_all;			       /* struct unix_socket.all_node */
+	uint64_t ino;				      /* immutable: what /proc/PID/ns/net shows */
+	struct mutex lock;			      /* RANK_LEAF; the tables below */
+	struct list abstract[UNIX_HASH];	      /* struct unix_socket.name_node */
+	struct list unix_all;			      /* struct unix_socket.all_node */
 	struct list ports[PORT_PROTOCOLS][PORT_HASH]; /* struct inet_socket.port_node */
-	struct list inet_all;			       /* struct inet_socket.all_node */
+	struct list inet_all;			      /* struct inet_socket.all_node */
 	uint32_t next_autobind;
 	uint16_t next_port;
 };
@@ -29,12 +29,5 @@ struct net_namespace {
 struct net_namespace *net_namespace_new(void);
 struct net_namespace *net_namespace_get(struct net_namespace *ns);
 void net_namespace_put(struct net_namespace *ns);
-
-/* Text of files in /proc/net, owned by the caller: "unix", "tcp", "tcp6", "udp", "udp6", "dev",
- * "route", "if_inet6", "sockstat", "netlink", "raw", "packet", "protocols", "arp", "snmp".
- * NULL: no such file. */
-char *net_format(struct net_namespace *ns, const char *name);
-/* The names that net_format knows, ended by NULL. */
-extern const char *const net_format_names[];
 
 #endif

@@ -164,8 +164,7 @@ static void for_each_queue(struct socket *s, void (*fn)(struct socket *s, void *
 	fn(s, arg);
 	for (i = 0; i < s->accept_count; i++) {
 		at = 0;
-		list_for_each(conn, &s->accept_queue, accept_node)
-		{
+		list_for_each (conn, &s->accept_queue, accept_node) {
 			if (at++ == i)
 				break;
 		}
@@ -189,8 +188,7 @@ static void visit_queue(struct socket *s, void *arg)
 	struct visit *v = arg;
 	struct sock_buf *b;
 
-	list_for_each(b, &s->rx, node)
-	{
+	list_for_each (b, &s->rx, node) {
 		for (unsigned int i = 0; b->scm.files && i < b->scm.files->n; i++) {
 			struct socket *child = socket_from_file(b->scm.files->file[i]);
 
@@ -218,8 +216,7 @@ static void find_candidates(struct list *candidates)
 {
 	struct socket *s;
 
-	list_for_each(s, &flying, fly.node)
-	{
+	list_for_each (s, &flying, fly.node) {
 		s->fly.candidate = ref_read(&s->file.ref) == s->fly.count;
 		s->fly.outer = (long)s->fly.count;
 		list_init(&s->fly.work);
@@ -235,8 +232,7 @@ static void remove_reachable(struct list *candidates)
 	struct visit v = {give_back, &work};
 
 	list_init(&work);
-	list_for_each_safe(s, tmp, candidates, fly.work)
-	{
+	list_for_each_safe (s, tmp, candidates, fly.work) {
 		if (s->fly.outer > 0) {
 			list_del(&s->fly.work);
 			list_add_tail(&work, &s->fly.work);
@@ -256,8 +252,7 @@ static void purge(struct socket *s, void *arg)
 	struct list *garbage = arg;
 	struct sock_buf *b, *tmp;
 
-	list_for_each_safe(b, tmp, &s->rx, node)
-	{
+	list_for_each_safe (b, tmp, &s->rx, node) {
 		if (!b->scm.files)
 			continue;
 		socket_unqueue_locked(s, b);
@@ -273,10 +268,10 @@ static void collect_locked(struct list *garbage)
 
 	list_init(&candidates);
 	find_candidates(&candidates);
-	list_for_each(s, &candidates, fly.work)
+	list_for_each (s, &candidates, fly.work)
 		for_each_queue(s, visit_queue, &v);
 	remove_reachable(&candidates);
-	list_for_each(s, &candidates, fly.work)
+	list_for_each (s, &candidates, fly.work)
 		for_each_queue(s, purge, garbage);
 }
 

@@ -47,8 +47,7 @@ void sock_buf_free_all(struct list *queue)
 {
 	struct sock_buf *b, *tmp;
 
-	list_for_each_safe(b, tmp, queue, node)
-	{
+	list_for_each_safe (b, tmp, queue, node) {
 		list_del(&b->node);
 		sock_buf_free(b);
 	}

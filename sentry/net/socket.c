@@ -186,14 +186,14 @@ void sock_identity_copy(struct sock_identity *to, const struct sock_identity *fr
 	to->cred = cred;
 }
 
-static int packet_create(struct net_namespace *net, int type, int protocol,
-			 const struct cred *cred, struct socket **out)
+static int packet_create(struct net_namespace *net, int type, int protocol, const struct cred *cred,
+			 struct socket **out)
 {
 	return cred_capable(cred, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
 }
 
 static const struct socket_family families[] = {
-    {AF_UNIX, unix_create},   {AF_INET, inet_create},	  {AF_INET6, inet_create6},
+    {AF_UNIX, unix_create},	  {AF_INET, inet_create},     {AF_INET6, inet_create6},
     {AF_NETLINK, netlink_create}, {AF_PACKET, packet_create},
 };
 

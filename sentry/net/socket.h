@@ -48,8 +48,8 @@ struct sock_send {
 	const void *buf;
 	size_t len;
 	int flags;
-	const struct sock_addr *to; /* NULL: the connected peer */
-	struct scm *scm;	    /* NULL: none; what is sent is moved out of it */
+	const struct sock_addr *to;	  /* NULL: the connected peer */
+	struct scm *scm;		  /* NULL: none; what is sent is moved out of it */
 	const struct sock_caller *caller; /* NULL: from write(2) */
 };
 
@@ -60,7 +60,15 @@ struct sock_recv {
 	/* out */
 	int msg_flags;
 	struct sock_addr from;
-	struct scm *scm; /* NULL: not wanted */
+	struct scm *scm;  /* NULL: ancillary data not wanted */
+	uint64_t time_ns; /* of arrival; 0: not known */
+	/* further control messages of the protocol (IP_PKTINFO, ...) */
+	struct sock_control {
+		int level, type;
+		uint32_t len;
+		unsigned char data[28];
+	} control[4];
+	unsigned int ncontrol;
 };
 
 /* One [gs]etsockopt. get: value has room for len bytes, and len becomes the result's size. */
@@ -125,7 +133,7 @@ struct sock_identity {
 struct socket {
 	struct file file;
 	struct refcount ref;
-	const struct socket_ops *ops;	/* immutable, as the next four */
+	const struct socket_ops *ops; /* immutable, as the next four */
 	int domain, type, protocol;
 	struct net_namespace *net; /* owned */
 	struct waitq wq;

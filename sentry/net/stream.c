@@ -160,8 +160,7 @@ static void read_pieces_locked(struct socket *s, struct stream_read *r)
 {
 	struct sock_buf *b, *tmp;
 
-	list_for_each_safe(b, tmp, &s->rx, node)
-	{
+	list_for_each_safe (b, tmp, &s->rx, node) {
 		if (r->done == r->m->len || !read_piece(s, r, b))
 			break;
 	}
@@ -171,8 +170,7 @@ static bool head_has_files_locked(struct socket *s)
 {
 	struct sock_buf *b;
 
-	list_for_each(b, &s->rx, node)
-	{
+	list_for_each (b, &s->rx, node) {
 		if (b->scm.files)
 			return true;
 	}
@@ -242,6 +240,7 @@ ssize_t packet_recv(struct socket *s, struct sock_recv *m)
 		memcpy(m->buf, b->data, n);
 	take_scm(m, b, peek, true);
 	m->from = b->addr;
+	m->time_ns = b->time_ns;
 	if (!peek)
 		socket_unqueue_locked(s, b);
 	if (n < b->len)

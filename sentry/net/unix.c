@@ -22,8 +22,8 @@ struct unix_socket *unix_new(struct net_namespace *net, int type, const struct c
 {
 	struct unix_socket *u = NEW(struct unix_socket);
 
-	socket_init(&u->sock, type == SOCK_DGRAM ? &unix_dgram_ops : &unix_stream_ops, net,
-		    AF_UNIX, type, 0, cred);
+	socket_init(&u->sock, type == SOCK_DGRAM ? &unix_dgram_ops : &unix_stream_ops, net, AF_UNIX,
+		    type, 0, cred);
 	list_init(&u->name_node);
 	list_init(&u->all_node);
 	list_init(&u->blocked_node);
@@ -223,8 +223,8 @@ static int unix_accept(struct socket *s, struct socket **out)
 
 static int unix_shutdown(struct socket *s, int how)
 {
-	int peer_how = (how & SHUTDOWN_RECV ? SHUTDOWN_SEND : 0) |
-		       (how & SHUTDOWN_SEND ? SHUTDOWN_RECV : 0);
+	int peer_how =
+	    (how & SHUTDOWN_RECV ? SHUTDOWN_SEND : 0) | (how & SHUTDOWN_SEND ? SHUTDOWN_RECV : 0);
 
 	stream_shutdown(s, how, atomic_load(&s->state) == SOCK_CONNECTED ? peer_how : 0);
 	if (atomic_load(&s->state) == SOCK_LISTENING)

@@ -22,8 +22,8 @@ struct unix_socket {
 	struct list all_node;  /* in net.unix_all */
 	/* datagrams: where our last send found no room (unix_dgram.c) */
 	struct list blocked_node;
-	struct socket *blocked_on;  /* owned */
-	struct list blocked;	    /* senders that wait for room here */
+	struct socket *blocked_on; /* owned */
+	struct list blocked;	   /* senders that wait for room here */
 	atomic_bool blocked_any;
 };
 

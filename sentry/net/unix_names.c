@@ -67,8 +67,7 @@ static struct unix_socket *abstract_find_locked(struct net_namespace *net,
 {
 	struct unix_socket *u;
 
-	list_for_each(u, &net->abstract[name_hash(un, len, type)], name_node)
-	{
+	list_for_each (u, &net->abstract[name_hash(un, len, type)], name_node) {
 		if (u->sock.type == type && u->name->len == len && !memcmp(&u->name->un, un, len))
 			return u;
 	}
@@ -308,7 +307,7 @@ char *unix_format(struct net_namespace *net)
 		return NULL;
 	fprintf(out, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 	mutex_lock(&net->lock);
-	list_for_each(u, &net->unix_all, all_node)
+	list_for_each (u, &net->unix_all, all_node)
 		format_one(out, u);
 	mutex_unlock(&net->lock);
 	fclose(out);
