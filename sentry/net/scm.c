@@ -38,8 +38,9 @@ static struct list flying = LIST_INIT(flying); /* struct socket.fly.node */
 static atomic_size_t in_flight;		       /* files; changed under scm_mutex */
 static bool collecting, collect_again;
 
-/* What this thread has yet to drop; NULL: it is not dropping. */
-static __thread struct list *dropping;
+/* What this thread has yet to drop, in a chain through node.next, while it is dropping. */
+static __thread struct list *drop_next;
+static __thread bool dropping;
 
 void scm_lock(void)
 {
@@ -113,22 +114,17 @@ static void drop_one(struct scm_files *files)
 
 void scm_files_drop(struct scm_files *files)
 {
-	struct list todo;
-
-	list_init(&files->node);
-	if (dropping) {
-		list_add_tail(dropping, &files->node);
+	files->node.next = drop_next;
+	drop_next = &files->node;
+	if (dropping)
 		return;
-	}
-	list_init(&todo);
-	list_add_tail(&todo, &files->node);
-	dropping = &todo;
-	while (!list_empty(&todo)) {
-		files = list_first(&todo, struct scm_files, node);
-		list_del(&files->node);
+	dropping = true;
+	while (drop_next) {
+		files = list_entry(drop_next, struct scm_files, node);
+		drop_next = files->node.next;
 		drop_one(files);
 	}
-	dropping = NULL;
+	dropping = false;
 }
 
 void scm_fini(struct scm *scm)

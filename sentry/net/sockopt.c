@@ -15,7 +15,7 @@
 
 #define MIN_SNDBUF 4608
 #define MIN_RCVBUF 2304
-#define MAX_BUFFER 212992 /* net.core.[rw]mem_max */
+#define MAX_BUFFER 212992U /* net.core.[rw]mem_max */
 
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76

@@ -58,7 +58,4 @@ int unix_option(struct socket *s, struct sock_option *o);
 int unix_prepare_scm(struct socket *s, struct socket *to, struct sock_send *m);
 extern const struct socket_ops unix_dgram_ops;
 
-/* /proc/net/unix; owned by the caller. */
-char *unix_format(struct net_namespace *net);
-
 #endif

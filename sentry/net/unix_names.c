@@ -16,8 +16,10 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "sentry/fs/inode.h"
 #include "sentry/fs/namei.h"
+#include "sentry/net/net_proc.h"
 
 #define FAMILY_LEN ((uint32_t)sizeof(sa_family_t))
 
@@ -270,46 +272,41 @@ void unix_unbind(struct unix_socket *u)
 
 /* --- /proc/net/unix ------------------------------------------------------------------------- */
 
-static void format_one(FILE *out, struct unix_socket *u)
+static void format_name(struct text *out, const struct unix_name *n)
+{
+	size_t len = n->len - FAMILY_LEN;
+
+	if (n->un.sun_path[0])
+		len--; /* the NUL */
+	text_puts(out, " ");
+	for (size_t i = 0; i < len; i++) {
+		char c = n->un.sun_path[i];
+
+		text_printf(out, "%c", c ? c : '@');
+	}
+}
+
+static void format_one(struct text *out, struct unix_socket *u)
 {
 	struct socket *s = &u->sock;
 	int state = atomic_load(&s->state);
 	const struct unix_name *n = __atomic_load_n(&u->name, __ATOMIC_ACQUIRE);
-	char name[sizeof(struct sockaddr_un) + 1];
-	size_t len;
 
-	fprintf(out, "%016x: %08X %08X %08X %04X %02X %5llu", 0, ref_read(&s->ref), 0,
-		state == SOCK_LISTENING ? 0x10000 : 0, (unsigned int)s->type,
-		state == SOCK_CONNECTED ? 3
-		: state == SOCK_NEW	? 1
-					: 1,
-		(unsigned long long)s->file.inode->ino);
-	if (n) {
-		len = n->len - FAMILY_LEN;
-		memcpy(name, n->un.sun_path, min(len, sizeof(n->un.sun_path)));
-		if (n->un.sun_path[0])
-			len--; /* the NUL */
-		for (size_t i = 0; i < len; i++)
-			name[i] = name[i] ? name[i] : '@';
-		fprintf(out, " %.*s", (int)len, name);
-	}
-	fputc('\n', out);
+	text_printf(out, "%016x: %08X %08X %08X %04X %02X %5llu", 0, ref_read(&s->ref), 0,
+		    state == SOCK_LISTENING ? 0x10000 : 0, (unsigned int)s->type,
+		    state == SOCK_CONNECTED ? 3 : 1, (unsigned long long)s->file.inode->ino);
+	if (n)
+		format_name(out, n);
+	text_puts(out, "\n");
 }
 
-char *unix_format(struct net_namespace *net)
+void net_proc_show_unix(struct net_namespace *net, struct text *out)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
 	struct unix_socket *u;
 
-	if (!out)
-		return NULL;
-	fprintf(out, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+	text_puts(out, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 	mutex_lock(&net->lock);
 	list_for_each (u, &net->unix_all, all_node)
 		format_one(out, u);
 	mutex_unlock(&net->lock);
-	fclose(out);
-	return text;
 }
