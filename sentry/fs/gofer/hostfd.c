@@ -150,6 +150,22 @@ void hostfd_put(struct gofer_inode *gi)
 	pair_close(&p);
 }
 
+int hostfd_hold_written(struct gofer_inode *gi)
+{
+	int fd;
+
+	if (atomic_load(&gi->fd_rw) < 0)
+		return -1;
+	mutex_lock(&fd_lock);
+	fd = atomic_load(&gi->fd_rw);
+	if (fd >= 0) {
+		gi->opens++;
+		idle_remove_locked(gi);
+	}
+	mutex_unlock(&fd_lock);
+	return fd;
+}
+
 void hostfd_adopt(struct gofer_inode *gi, int fd)
 {
 	struct fd_pair p;

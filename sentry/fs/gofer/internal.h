@@ -170,7 +170,9 @@ void hostfd_adopt(struct gofer_inode *gi, int fd);
 void hostfd_close_all(struct gofer_inode *gi);
 /* Closes the fds of a file that nobody has open (it was unlinked). */
 void hostfd_drop_idle(struct gofer_inode *gi);
-/* The fd that sees every write: the writable one if there is one. -1: none. */
+/* The writable fd if it is open, kept so until hostfd_put; else -1 and nothing to put. */
+int hostfd_hold_written(struct gofer_inode *gi);
+/* For those between hostfd_get and hostfd_put. The fd that sees every write: the writable one if there is one. -1: none. */
 static inline int hostfd_current(const struct gofer_inode *gi)
 {
 	int fd = atomic_load_explicit(&((struct gofer_inode *)gi)->fd_rw, memory_order_acquire);
