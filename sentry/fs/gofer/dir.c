@@ -28,12 +28,12 @@ struct dir_entry {
 
 struct gofer_dir {
 	struct file file;
-	uint64_t fh;	 /* the gofer's handle, 0: none */
-	uint64_t hits;	 /* prefetch hits when the last batch came */
-	char *batch;	 /* struct dir_entry, each aligned to 8 */
-	size_t len, at;	 /* bytes of the batch; where the entry at cookie `pos` is */
+	uint64_t fh;	  /* the gofer's handle, 0: none */
+	uint64_t hits;	  /* prefetch hits when the last batch came */
+	char *batch;	  /* struct dir_entry, each aligned to 8 */
+	size_t len, at;	  /* bytes of the batch; where the entry at cookie `pos` is */
 	off_t start, pos; /* cookies of the batch's begin and of `at` */
-	bool end;	 /* nothing behind the batch */
+	bool end;	  /* nothing behind the batch */
 };
 
 static off_t to_cookie(uint64_t host)
@@ -77,8 +77,8 @@ static void take_record(struct gofer_dir *d, const struct wire_record *r, uint64
 	memcpy(e->name, r->dirent.name, e->len);
 	d->len += entry_size(e->len);
 	if (r->entry.e.nodeid && r->entry.e.nodeid != FUSE_ROOT_ID)
-		prefetch_add(&gs->prefetch, begun, gofer_inode(d->file.inode)->node, e->name, e->len,
-			     gofer_iget(gs, &r->entry));
+		prefetch_add(&gs->prefetch, begun, gofer_inode(d->file.inode)->node, e->name,
+			     e->len, gofer_iget(gs, &r->entry));
 }
 
 /* The size of the record at p, or 0 if there is no whole one. */

@@ -134,8 +134,7 @@ static bool fresh(const struct gofer_sb *gs, struct gofer_inode *gi)
 {
 	if (atomic_load(&gi->stale))
 		return false;
-	return !gs->shared ||
-	       host_monotonic_ns() - atomic_load(&gi->checked) < SHARED_FRESH_NS;
+	return !gs->shared || host_monotonic_ns() - atomic_load(&gi->checked) < SHARED_FRESH_NS;
 }
 
 static int ask_locked(struct gofer_sb *gs, struct gofer_inode *gi)

@@ -177,9 +177,9 @@ static inline int hostfd_current(const struct gofer_inode *gi)
 {
 	int fd = atomic_load_explicit(&((struct gofer_inode *)gi)->fd_rw, memory_order_acquire);
 
-	return fd >= 0 ? fd
-		       : atomic_load_explicit(&((struct gofer_inode *)gi)->fd_ro,
-					      memory_order_acquire);
+	return fd >= 0
+		   ? fd
+		   : atomic_load_explicit(&((struct gofer_inode *)gi)->fd_ro, memory_order_acquire);
 }
 
 #endif

@@ -204,7 +204,7 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 {
 	struct fuse_create_in reg = {.flags = O_RDWR, .mode = new->mode};
 	struct fuse_mkdir_in mkdir = {.mode = new->mode};
-	struct fuse_mknod_in mknod = {.mode = new->mode, .rdev = (uint32_t)new->rdev};
+	struct fuse_mknod_in mknod = {.mode = new->mode, .rdev = (uint32_t) new->rdev};
 	struct gofer_call call = {.uid = new->uid, .gid = new->gid, .nin = 2, .fd = -1};
 	struct wire_name w;
 	int err = wire_name(&w, name, len);
@@ -212,7 +212,7 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 	if (err)
 		return err;
 	call.in[1] = (struct iovec){w.s, len + 1};
-	switch (new->mode & S_IFMT) {
+	switch (new->mode &S_IFMT) {
 	case S_IFREG:
 		call.opcode = GOFER_CREATE;
 		call.fd = 0;
