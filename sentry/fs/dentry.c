@@ -496,26 +496,35 @@ unsigned int dcache_unused(void)
 	return lru_count;
 }
 
-void dcache_drop_superblock(struct superblock *sb)
+/* One pass over the list; false: there was nothing to kill. */
+static bool kill_unused_locked(struct superblock *sb, struct list *dead)
 {
-	struct list dead = LIST_INIT(dead);
-	struct dentry *root = sb->root;
-
 	struct dentry *d, *next;
+	bool killed = false;
 
-	mutex_lock(&dcache_lock);
-	/* A parent that its last child leaves comes to the end of the list, so one pass is
-	 * enough; `next` is looked up after the kill because that may append behind d. */
 	for (d = list_first(&lru, struct dentry, lru); &d->lru != &lru; d = next) {
 		struct list *prev = d->lru.prev;
 
 		if (d->sb == sb && !atomic_load(&d->count)) {
-			kill_locked(d, &dead);
+			kill_locked(d, dead); /* this may append behind d */
+			killed = true;
 			next = list_entry(prev->next, struct dentry, lru);
 		} else {
 			next = list_entry(d->lru.next, struct dentry, lru);
 		}
 	}
+	return killed;
+}
+
+void dcache_drop_superblock(struct superblock *sb)
+{
+	struct list dead = LIST_INIT(dead);
+	struct dentry *root = sb->root;
+
+	mutex_lock(&dcache_lock);
+	/* A parent that its last child leaves may stand before the child on the list. */
+	while (kill_unused_locked(sb, &dead))
+		;
 	sb->root = NULL;
 	mutex_unlock(&dcache_lock);
 	free_dead(&dead);

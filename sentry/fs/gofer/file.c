@@ -150,8 +150,12 @@ static off_t file_op_seek(struct file *f, off_t offset, int whence)
 static int file_op_mmap(struct file *f, uint64_t offset, uint64_t len, int prot, int flags,
 			struct file_mapping *out)
 {
+	int fd = file_writable(f) ? write_fd(f) : hostfd_read_only(gofer_inode(f->inode));
+
+	if (fd < 0)
+		return fd;
 	*out = (struct file_mapping){
-	    .fd = current_fd(f),
+	    .fd = fd,
 	    .offset = offset,
 	    .max_prot = PROT_READ | PROT_EXEC | (file_writable(f) ? PROT_WRITE : 0),
 	};

@@ -20,16 +20,20 @@ static struct mutex fd_lock = MUTEX_INIT(RANK_LEAF);
 static struct list idle_list = LIST_INIT(idle_list);
 static unsigned int idle_count, idle_max = 1024;
 
-struct fd_pair {
-	int ro, rw;
+struct host_fds {
+	int ro, rw, map;
 };
 
-static void pair_close(const struct fd_pair *p)
+#define NO_FDS ((struct host_fds){-1, -1, -1})
+
+static void fds_close(const struct host_fds *p)
 {
 	if (p->ro >= 0)
 		host_close(p->ro);
 	if (p->rw >= 0)
 		host_close(p->rw);
+	if (p->map >= 0)
+		host_close(p->map);
 }
 
 static void idle_remove_locked(struct gofer_inode *gi)
@@ -40,9 +44,13 @@ static void idle_remove_locked(struct gofer_inode *gi)
 	idle_count--;
 }
 
-static struct fd_pair detach_locked(struct gofer_inode *gi)
+static struct host_fds detach_locked(struct gofer_inode *gi)
 {
-	struct fd_pair p = {atomic_exchange(&gi->fd_ro, -1), atomic_exchange(&gi->fd_rw, -1)};
+	struct host_fds p = {
+	    .ro = atomic_exchange(&gi->fd_ro, -1),
+	    .rw = atomic_exchange(&gi->fd_rw, -1),
+	    .map = atomic_exchange(&gi->fd_map, -1),
+	};
 
 	idle_remove_locked(gi);
 	if (p.rw >= 0)
@@ -59,23 +67,23 @@ static void idle_add_locked(struct gofer_inode *gi)
 }
 
 /* What must be closed for the list to keep its bound; one at a time is enough. */
-static struct fd_pair trim_locked(unsigned int max)
+static struct host_fds trim_locked(unsigned int max)
 {
 	if (idle_count <= max)
-		return (struct fd_pair){-1, -1};
+		return NO_FDS;
 	return detach_locked(list_first(&idle_list, struct gofer_inode, idle));
 }
 
 void gofer_set_idle_fds(unsigned int max)
 {
-	struct fd_pair p;
+	struct host_fds p;
 
 	do {
 		mutex_lock(&fd_lock);
 		idle_max = max;
 		p = trim_locked(max);
 		mutex_unlock(&fd_lock);
-		pair_close(&p);
+		fds_close(&p);
 	} while (p.ro >= 0 || p.rw >= 0);
 }
 
@@ -86,16 +94,15 @@ static bool has_fd(const struct gofer_inode *gi, bool write)
 }
 
 /* Stores a fresh fd unless another thread was faster; then it is closed. */
-static void store_fd(struct gofer_inode *gi, bool write, int fd)
+static void store_fd(atomic_int *slot, int fd)
 {
-	atomic_int *slot = write ? &gi->fd_rw : &gi->fd_ro;
 	int none = -1;
 
 	if (!atomic_compare_exchange_strong(slot, &none, fd))
 		host_close(fd);
 }
 
-static int ask_gofer(struct gofer_inode *gi, bool write)
+static int ask_gofer(struct gofer_inode *gi, bool write, atomic_int *slot)
 {
 	struct gofer_sb *gs = gofer_sb(&gi->inode);
 	struct fuse_open_in in = {.flags = write ? O_RDWR : O_RDONLY};
@@ -115,7 +122,7 @@ static int ask_gofer(struct gofer_inode *gi, bool write)
 		return err;
 	if (call.fd < 0)
 		return -EIO;
-	store_fd(gi, write, call.fd);
+	store_fd(slot, call.fd);
 	return 0;
 }
 
@@ -128,7 +135,7 @@ int hostfd_get(struct gofer_inode *gi, bool write)
 	idle_remove_locked(gi);
 	mutex_unlock(&fd_lock);
 	if (!has_fd(gi, write))
-		err = ask_gofer(gi, write);
+		err = ask_gofer(gi, write, write ? &gi->fd_rw : &gi->fd_ro);
 	if (err)
 		hostfd_put(gi);
 	return err;
@@ -136,7 +143,7 @@ int hostfd_get(struct gofer_inode *gi, bool write)
 
 void hostfd_put(struct gofer_inode *gi)
 {
-	struct fd_pair p = {-1, -1};
+	struct host_fds p = NO_FDS;
 
 	mutex_lock(&fd_lock);
 	if (--gi->opens == 0) {
@@ -147,7 +154,16 @@ void hostfd_put(struct gofer_inode *gi)
 			p = trim_locked(idle_max);
 	}
 	mutex_unlock(&fd_lock);
-	pair_close(&p);
+	fds_close(&p);
+}
+
+int hostfd_read_only(struct gofer_inode *gi)
+{
+	bool written = atomic_load(&gi->fd_rw) >= 0;
+	atomic_int *slot = written ? &gi->fd_map : &gi->fd_ro;
+	int err = atomic_load(slot) < 0 ? ask_gofer(gi, false, slot) : 0;
+
+	return err ? err : atomic_load(slot);
 }
 
 int hostfd_hold_written(struct gofer_inode *gi)
@@ -168,33 +184,33 @@ int hostfd_hold_written(struct gofer_inode *gi)
 
 void hostfd_adopt(struct gofer_inode *gi, int fd)
 {
-	struct fd_pair p;
+	struct host_fds p;
 
-	store_fd(gi, true, fd);
+	store_fd(&gi->fd_rw, fd);
 	mutex_lock(&fd_lock);
 	idle_add_locked(gi);
 	p = trim_locked(idle_max);
 	mutex_unlock(&fd_lock);
-	pair_close(&p);
+	fds_close(&p);
 }
 
 void hostfd_drop_idle(struct gofer_inode *gi)
 {
-	struct fd_pair p = {-1, -1};
+	struct host_fds p = NO_FDS;
 
 	mutex_lock(&fd_lock);
 	if (!gi->opens)
 		p = detach_locked(gi);
 	mutex_unlock(&fd_lock);
-	pair_close(&p);
+	fds_close(&p);
 }
 
 void hostfd_close_all(struct gofer_inode *gi)
 {
-	struct fd_pair p;
+	struct host_fds p;
 
 	mutex_lock(&fd_lock);
 	p = detach_locked(gi);
 	mutex_unlock(&fd_lock);
-	pair_close(&p);
+	fds_close(&p);
 }

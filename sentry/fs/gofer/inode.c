@@ -307,6 +307,7 @@ static struct gofer_inode *inode_new(struct gofer_sb *gs, const struct gofer_ent
 	gi->nlookup = 1;
 	atomic_init(&gi->fd_ro, -1);
 	atomic_init(&gi->fd_rw, -1);
+	atomic_init(&gi->fd_map, -1);
 	list_init(&gi->idle);
 	gi->inode.btime = (struct timespec){e->x.btime, e->x.btimensec};
 	if (e->x.btimensec >= NSEC_PER_SEC)

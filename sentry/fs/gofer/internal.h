@@ -72,6 +72,9 @@ void prefetch_add(struct prefetch *p, uint64_t begun, uint64_t dir, const char *
 /* 1: *inode (owned) or NULL; 0: not known. */
 int prefetch_take(struct prefetch *p, uint64_t dir, const char *name, size_t len,
 		  struct inode **inode, uint64_t *when);
+/* Is the name known, and not from before a time (CLOCK_MONOTONIC ns)? */
+bool prefetch_has(struct prefetch *p, uint64_t dir, const char *name, size_t len,
+		  uint64_t not_before);
 /* A name was made, removed or replaced. Under the directory's dir_lock, after the call. */
 void prefetch_changed(struct prefetch *p, uint64_t dir, const char *name, size_t len);
 void prefetch_init(struct prefetch *p);
@@ -112,9 +115,10 @@ struct gofer_inode {
 	atomic_uint_fast64_t checked; /* CLOCK_MONOTONIC ns when the attributes were right */
 	atomic_bool stale;	      /* the attributes are to be fetched again */
 
-	/* Host fds (hostfd.c): both are opened on demand and shared by all opens; they change
-	 * under fd_lock, and not from open to -1 while opens > 0. */
-	atomic_int fd_ro, fd_rw;
+	/* Host fds (hostfd.c), opened on demand and shared by all opens; they change under
+	 * fd_lock, and not from open to -1 while opens > 0. fd_map: read-only, younger than
+	 * fd_rw. */
+	atomic_int fd_ro, fd_rw, fd_map;
 	unsigned int opens;
 	struct list idle; /* on the idle list while opens == 0 and an fd is open */
 };
@@ -164,6 +168,8 @@ int gofer_open_dir(struct inode *inode, const struct path *path, const struct cr
 /* Makes sure that an fd for the access mode is open and stays so until hostfd_put. */
 int hostfd_get(struct gofer_inode *gi, bool write) MUST_CHECK;
 void hostfd_put(struct gofer_inode *gi);
+/* A read-only fd to hand to a stub, which could make more of a writable one. fd or -errno. */
+int hostfd_read_only(struct gofer_inode *gi) MUST_CHECK;
 /* A file just made by the gofer comes with its fd (taken). */
 void hostfd_adopt(struct gofer_inode *gi, int fd);
 /* The inode goes. */

@@ -146,8 +146,10 @@ void gofer_walk_ahead(struct inode *dir, const char *rest)
 	char names[1024];
 	size_t used;
 	uint32_t n = split(rest, names, sizeof(names), &used);
+	uint64_t since = gs->shared ? host_monotonic_ns() - SHARED_FRESH_NS : 0;
 
-	if (n < 2)
+	if (n < 2 ||
+	    prefetch_has(&gs->prefetch, gofer_inode(dir)->node, names, strlen(names), since))
 		return;
 	if (walk_call(gs, gofer_inode(dir)->node, names, used, n, &reply) == 0)
 		keep_walk(gs, begun, gofer_inode(dir)->node, names, &reply, n);

@@ -155,6 +155,16 @@ int prefetch_take(struct prefetch *p, uint64_t dir, const char *name, size_t len
 	return 1;
 }
 
+bool prefetch_has(struct prefetch *p, uint64_t dir, const char *name, size_t len,
+		  uint64_t not_before)
+{
+	struct prefetch_entry **at;
+
+	SCOPED_LOCK(&p->lock);
+	at = p->count ? find_locked(p, dir, name, len, hash_name(dir, name, len)) : NULL;
+	return at && (*at)->when >= not_before;
+}
+
 void prefetch_changed(struct prefetch *p, uint64_t dir, const char *name, size_t len)
 {
 	struct prefetch_entry *e = NULL, **at;
