@@ -34,11 +34,12 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON_SRC := $(call sources,common)
 SENTRY_SRC := $(call sources,sentry,sentry/platform/stub/*)
 GOFER_SRC := $(call sources,gofer)
-RUNTIME_SRC := $(call sources,runtime)
+RUNTIME_SRC := $(call sources,runtime,runtime/monitor/*)
 
 BIN := $(B)/bin/garrison
 LIBEXEC := $(B)/libexec/garrison
-PROGRAMS := $(BIN) $(LIBEXEC)/garrison-sentry $(LIBEXEC)/garrison-gofer
+PROGRAMS := $(BIN) $(LIBEXEC)/garrison-sentry $(LIBEXEC)/garrison-gofer \
+	$(LIBEXEC)/garrison-monitor
 
 all: $(PROGRAMS)
 

@@ -7,15 +7,9 @@
 
 #include "common/host.h"
 #include "common/mem.h"
+#include "common/wire_format.h"
 
 #define INLINE_MAX 65536u /* fits every default socket buffer */
-#define MAGIC 0x47415257u
-
-struct header {
-	uint32_t magic;
-	uint32_t len;	 /* of the text */
-	uint32_t in_mem; /* 1: the last fd is a memfd with the text */
-};
 
 static int text_to_memfd(const char *text, size_t len)
 {
@@ -32,7 +26,7 @@ static int text_to_memfd(const char *text, size_t len)
 	return fd;
 }
 
-static int send_packet(int sock, struct header *h, const char *text, const int *fds, int nfds)
+static int send_packet(int sock, struct wire_header *h, const char *text, const int *fds, int nfds)
 {
 	union {
 		struct cmsghdr align;
@@ -62,7 +56,7 @@ static int send_packet(int sock, struct header *h, const char *text, const int *
 
 int wire_send(int sock, const char *text, size_t len, const int *fds, int nfds)
 {
-	struct header h = {.magic = MAGIC, .len = (uint32_t)len};
+	struct wire_header h = {.magic = WIRE_MAGIC, .len = (uint32_t)len};
 	int all[WIRE_MAX_FDS + 1];
 	SCOPED_FD int mem = -1;
 
@@ -118,12 +112,12 @@ static int text_from_memfd(struct wire_msg *msg, size_t len)
 }
 
 /* A packet of `got` bytes was received into h and `text`. */
-static int decode(struct wire_msg *msg, const struct header *h, const char *text, size_t got,
+static int decode(struct wire_msg *msg, const struct wire_header *h, const char *text, size_t got,
 		  int flags)
 {
 	int r = 0;
 
-	if (got < sizeof(*h) || h->magic != MAGIC || (flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (got < sizeof(*h) || h->magic != WIRE_MAGIC || (flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return -EPROTO;
 	if (h->in_mem) {
 		r = text_from_memfd(msg, h->len);
@@ -145,7 +139,7 @@ int wire_recv(int sock, struct wire_msg *msg)
 	char control[CMSG_SPACE(sizeof(int) * (WIRE_MAX_FDS + 1))]
 	    __attribute__((aligned(sizeof(size_t))));
 	SCOPED_FREE char *text = xmalloc(INLINE_MAX);
-	struct header h;
+	struct wire_header h;
 	struct iovec iov[2] = {{&h, sizeof(h)}, {text, INLINE_MAX}};
 	struct msghdr m = {.msg_iov = iov,
 			   .msg_iovlen = 2,

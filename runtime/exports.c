@@ -1,0 +1,82 @@
+#include "runtime/exports.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/host.h"
+
+#ifndef OPEN_TREE_CLONE
+#define OPEN_TREE_CLONE 1
+#endif
+
+/*
+ * A clone of the mounts, in no namespace: it does not keep the host's mounts busy, and is
+ * itself without devices (and read-only), whatever the gofer may be talked into.
+ */
+static int clone_tree(const char *path, bool readonly, bool recursive)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
+					      (readonly ? MOUNT_ATTR_RDONLY : 0)};
+	unsigned int deep = recursive ? AT_RECURSIVE : 0;
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
+			      OPEN_TREE_CLONE | O_CLOEXEC | deep);
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | deep, &attr, sizeof(attr)) < 0) {
+		int r = -errno;
+
+		host_close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int open_root(const char *path, bool readonly, bool recursive)
+{
+	int fd = clone_tree(path, readonly, recursive);
+
+	/* Without the privilege for it (or on an odd file system) the plain tree must do. */
+	return fd < 0 ? host_openat(AT_FDCWD, path, O_PATH, 0) : fd;
+}
+
+int exports_add(struct exports *x, const char *path, bool readonly, bool shared, bool recursive,
+		struct error *e)
+{
+	struct export *ex = &x->list[x->n];
+	struct stat st;
+	int pair[2];
+
+	if (x->n == EXPORTS_MAX)
+		return error_set(e, -E2BIG, "more than %d bind mounts", EXPORTS_MAX - 1);
+	*ex = (struct export){.readonly = readonly, .shared = shared};
+	ex->root = open_root(path, readonly, recursive);
+	if (ex->root < 0)
+		return error_errno(e, ex->root, "%s", path);
+	if (fstat(ex->root, &st) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		int r = -errno;
+
+		host_close(ex->root);
+		return error_errno(e, r, "%s", path);
+	}
+	ex->is_file = !S_ISDIR(st.st_mode);
+	ex->gofer_end = pair[0];
+	ex->sentry_end = pair[1];
+	return (int)x->n++;
+}
+
+void exports_close(struct exports *x)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		host_close(x->list[i].root);
+		host_close(x->list[i].gofer_end);
+		host_close(x->list[i].sentry_end);
+	}
+	x->n = 0;
+}

@@ -1,0 +1,31 @@
+/* Starting a garrison-monitor; see monitor/monitor.c for what it does. */
+#include <stdio.h>
+
+#include "common/mem.h"
+#include "runtime/launch.h"
+#include "runtime/spawn.h"
+
+int monitor_start(const struct state *st, int conn, int pid, int tty, const struct cgroup *cg,
+		  struct process_ref *out, struct error *e)
+{
+	SCOPED_FREE char *conn_arg = xasprintf("%d", conn);
+	SCOPED_FREE char *dir_arg = xasprintf("%d", pid == 0 ? st->dir_fd : -1);
+	SCOPED_FREE char *tty_arg = xasprintf("%d", tty);
+	SCOPED_FREE char *pid_arg = xasprintf("%d", pid);
+	char *argv[] = {"garrison-monitor", conn_arg, dir_arg, tty_arg, pid_arg, st->id, NULL};
+	const int fds[] = {conn, tty, pid == 0 ? st->dir_fd : -1};
+	const struct spawn s = {.program = "garrison-monitor",
+				.argv = argv,
+				.stdio = {-1, -1, -1},
+				.fds = fds,
+				.nfds = ARRAY_SIZE(fds),
+				.join = cg->procs,
+				.njoin = cg->n,
+				.ctty = tty};
+	int child = spawn(&s, e);
+
+	if (child < 0)
+		return child;
+	*out = process_ref_of(child);
+	return 0;
+}
