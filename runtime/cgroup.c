@@ -49,8 +49,8 @@ int cgroup_dirs(const char *path, json_t **dirs, struct error *e)
 
 		if (!parse_mountinfo(line, &point, &type))
 			continue;
-		json_array_append_new(*dirs, json_sprintf("%s%s%s", point,
-							  *path == '/' ? "" : "/", path));
+		json_array_append_new(*dirs,
+				      json_sprintf("%s%s%s", point, *path == '/' ? "" : "/", path));
 	}
 	return 0;
 }
@@ -143,9 +143,9 @@ static int set_number(const char *dir, const struct setting *s, struct error *e)
 		return 0;
 	snprintf(text, sizeof(text), "%lld", (long long)s->value);
 	r = write_value(dir, s->file, text);
-	return r < 0 ? error_errno(e, r, "%s: cannot write %s to %s/%s", s->field, text, dir,
-				   s->file)
-		     : 0;
+	return r < 0
+		   ? error_errno(e, r, "%s: cannot write %s to %s/%s", s->field, text, dir, s->file)
+		   : 0;
 }
 
 static int set_cpu_max(const char *dir, const struct config_limits *l, struct error *e)
@@ -173,8 +173,8 @@ static int set_text(const char *dir, const char *file, const char *value, struct
 	if (!value || !*value || !has(dir, file))
 		return 0;
 	r = write_value(dir, file, value);
-	return r < 0 ? error_errno(e, r, "linux.resources.cpu: cannot write %s to %s/%s", value, dir,
-				   file)
+	return r < 0 ? error_errno(e, r, "linux.resources.cpu: cannot write %s to %s/%s", value,
+				   dir, file)
 		     : 0;
 }
 
@@ -344,8 +344,8 @@ int cgroup_remove(const json_t *dirs, struct error *e)
 		int r = remove_dir(json_string_value(v));
 
 		if (r < 0 && first == 0)
-			first = error_errno(e, r, "cannot remove the cgroup %s",
-					    json_string_value(v));
+			first =
+			    error_errno(e, r, "cannot remove the cgroup %s", json_string_value(v));
 	}
 	return first;
 }

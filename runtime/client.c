@@ -101,8 +101,7 @@ int client_receive(int fd, json_t **answer, struct error *e)
 	return r;
 }
 
-int client_call(int fd, json_t *request, const int *fds, int nfds, json_t **answer,
-		struct error *e)
+int client_call(int fd, json_t *request, const int *fds, int nfds, json_t **answer, struct error *e)
 {
 	int r = client_send(fd, request, fds, nfds, e);
 

@@ -5,10 +5,10 @@
 #include "runtime/error.h"
 
 struct global_options {
-	const char *root;     /* the state directory */
-	const char *log;      /* file for error messages, or NULL */
+	const char *root;      /* the state directory */
+	const char *log;       /* file for error messages, or NULL */
 	const char *debug_log; /* directory or file for the logs of all processes, or NULL */
-	const char *platform; /* "systrap" or "ptrace" */
+	const char *platform;  /* "systrap" or "ptrace" */
 	bool log_json, debug, strace;
 	bool overlay_memory; /* writes to the root stay in memory */
 	bool no_spin, no_confinement;

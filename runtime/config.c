@@ -79,7 +79,7 @@ static int parse_names(const struct source *s, const struct place *top, struct c
 static int parse_namespace(const struct source *s, const json_t *o, size_t i, struct config *c,
 			   unsigned int *seen)
 {
-	static const char *const types[] = {"pid", "network", "mount", "ipc",
+	static const char *const types[] = {"pid", "network", "mount",	"ipc",
 					    "uts", "user",    "cgroup", "time"};
 	SCOPED_FREE char *name = xasprintf("linux.namespaces[%zu]", i);
 	const struct place p = {o, name};

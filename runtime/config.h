@@ -31,19 +31,19 @@ struct config_limits { /* linux.resources; -1: not given */
 };
 
 struct config {
-	json_t *json;	/* owned */
-	char *file;	/* owned: its path, for errors */
-	char *bundle;	/* owned, absolute */
-	char *rootfs;	/* owned, absolute */
+	json_t *json; /* owned */
+	char *file;   /* owned: its path, for errors */
+	char *bundle; /* owned, absolute */
+	char *rootfs; /* owned, absolute */
 	bool readonly;
 	const char *hostname, *domainname;
 	struct config_process process;
 	bool has_process;
 	struct config_mount *mounts;
 	size_t nmounts;
-	json_t *devices;	    /* owned: as the sentry wants them */
+	json_t *devices; /* owned: as the sentry wants them */
 	const json_t *masked, *read_only_paths, *hooks, *annotations; /* or NULL */
-	const char *cgroups_path;   /* or NULL */
+	const char *cgroups_path;				      /* or NULL */
 	struct config_limits limits;
 	bool new_net, new_cgroup; /* a namespace entry is there */
 	const char *net_path;	  /* to join, or NULL */

@@ -22,7 +22,7 @@ int bad_field(const struct source *s, const struct place *p, const char *key, co
 static const char *type_name(const json_t *v)
 {
 	static const char *const names[] = {
-	    [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+	    [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",  [JSON_STRING] = "a string",
 	    [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "a boolean",
 	    [JSON_FALSE] = "a boolean",	 [JSON_NULL] = "null",
 	};

@@ -79,11 +79,11 @@ static void apply_option(struct config_mount *m, const char *name)
 
 static int check_type(const struct source *s, const struct place *p, struct config_mount *m)
 {
-	static const char *const known[] = {"proc",   "sysfs",	"tmpfs",   "devpts", "mqueue",
-					    "cgroup", "cgroup2", "devtmpfs"};
+	static const char *const known[] = {"proc",   "sysfs",	"tmpfs",   "devpts",
+					    "mqueue", "cgroup", "cgroup2", "devtmpfs"};
 
-	m->bind = (m->flags & MS_BIND) || strcmp(m->type, "bind") == 0 ||
-		  strcmp(m->type, "rbind") == 0;
+	m->bind =
+	    (m->flags & MS_BIND) || strcmp(m->type, "bind") == 0 || strcmp(m->type, "rbind") == 0;
 	if (m->bind)
 		return m->source && *m->source
 			   ? 0

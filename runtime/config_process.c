@@ -54,22 +54,14 @@ static const char *const cap_names[] = {
 };
 
 static const char *const limit_names[] = {
-    [RLIMIT_CPU] = "CPU",
-    [RLIMIT_FSIZE] = "FSIZE",
-    [RLIMIT_DATA] = "DATA",
-    [RLIMIT_STACK] = "STACK",
-    [RLIMIT_CORE] = "CORE",
-    [RLIMIT_RSS] = "RSS",
-    [RLIMIT_NPROC] = "NPROC",
-    [RLIMIT_NOFILE] = "NOFILE",
-    [RLIMIT_MEMLOCK] = "MEMLOCK",
-    [RLIMIT_AS] = "AS",
-    [RLIMIT_LOCKS] = "LOCKS",
-    [RLIMIT_SIGPENDING] = "SIGPENDING",
-    [RLIMIT_MSGQUEUE] = "MSGQUEUE",
-    [RLIMIT_NICE] = "NICE",
-    [RLIMIT_RTPRIO] = "RTPRIO",
-    [RLIMIT_RTTIME] = "RTTIME",
+    [RLIMIT_CPU] = "CPU",	    [RLIMIT_FSIZE] = "FSIZE",
+    [RLIMIT_DATA] = "DATA",	    [RLIMIT_STACK] = "STACK",
+    [RLIMIT_CORE] = "CORE",	    [RLIMIT_RSS] = "RSS",
+    [RLIMIT_NPROC] = "NPROC",	    [RLIMIT_NOFILE] = "NOFILE",
+    [RLIMIT_MEMLOCK] = "MEMLOCK",   [RLIMIT_AS] = "AS",
+    [RLIMIT_LOCKS] = "LOCKS",	    [RLIMIT_SIGPENDING] = "SIGPENDING",
+    [RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE",
+    [RLIMIT_RTPRIO] = "RTPRIO",	    [RLIMIT_RTTIME] = "RTTIME",
 };
 
 const char *config_cap_name(int cap)
@@ -140,8 +132,8 @@ static int parse_limit(const struct source *s, const json_t *o, size_t i, json_t
 		r = get_int(s, &p, "hard", true, -1, INT64_MAX, &hard);
 	if (r == 0 && (uint64_t)soft > (uint64_t)hard)
 		return bad_field(s, &p, "soft", "must not exceed hard");
-	json_array_append_new(out, json_pack("{si,sI,sI}", "type", number, "soft",
-					     (json_int_t)soft, "hard", (json_int_t)hard));
+	json_array_append_new(out, json_pack("{si,sI,sI}", "type", number, "soft", (json_int_t)soft,
+					     "hard", (json_int_t)hard));
 	return r;
 }
 

@@ -8,8 +8,8 @@
 #include "common/base.h"
 
 struct error {
-	int err;     /* -errno */
-	char *text;  /* owned; NULL: none */
+	int err;       /* -errno */
+	char *text;    /* owned; NULL: none */
 	int exit_code; /* of the command; 0: the command's default */
 };
 

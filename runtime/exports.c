@@ -23,8 +23,7 @@ static int clone_tree(const char *path, bool readonly, bool recursive)
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
 					      (readonly ? MOUNT_ATTR_RDONLY : 0)};
 	unsigned int deep = recursive ? AT_RECURSIVE : 0;
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-			      OPEN_TREE_CLONE | O_CLOEXEC | deep);
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC | deep);
 
 	if (fd < 0)
 		return -errno;

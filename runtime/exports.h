@@ -6,10 +6,11 @@
 
 #define EXPORTS_MAX 100
 
-struct export {
-	int root;	  /* O_PATH fd of the tree (or file), owned */
-	int gofer_end;	  /* owned */
-	int sentry_end;	  /* owned */
+struct export
+{
+	int root;	/* O_PATH fd of the tree (or file), owned */
+	int gofer_end;	/* owned */
+	int sentry_end; /* owned */
 	bool readonly, shared, is_file;
 };
 

@@ -16,8 +16,7 @@
 #include "runtime/exports.h"
 #include "runtime/spawn.h"
 
-static const char *const lean_env[] = {"MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESHOLD_=131072",
-				       NULL};
+static const char *const lean_env[] = {"MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESHOLD_=131072", NULL};
 
 /* --- exports ------------------------------------------------------------------------- */
 
@@ -94,17 +93,17 @@ static json_t *create_request(const struct launch *l, const struct exports *x)
 	json_t *root = json_pack("{si,ss,sb,sb}", "export", 0, "source", "rootfs", "readonly",
 				 c->readonly, "overlay", l->overlay);
 
-	return json_pack(
-	    "{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,so,so,so,so,so,sO}", "op", "create", "id",
-	    l->state.id, "hostname", c->hostname ? c->hostname : "garrison", "domainname",
-	    c->domainname ? c->domainname : "(none)", "cgroup",
-	    l->state.cgroup_path ? l->state.cgroup_path : "/", "bound",
-	    json_object_get(caps, "bounding"), "memoryLimit",
-	    (json_int_t)max(c->limits.memory, (int64_t)0), "pidsLimit",
-	    (json_int_t)max(c->limits.pids, (int64_t)0), "ncpus", count_cpus(&c->limits),
-	    "terminal", c->process.terminal, "root", root, "mounts", mounts_request(c, x),
-	    "devices", list_or_empty(c->devices), "masked", list_or_empty(c->masked), "readonly",
-	    list_or_empty(c->read_only_paths), "process", c->process.request);
+	return json_pack("{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,so,so,so,so,so,sO}", "op", "create", "id",
+			 l->state.id, "hostname", c->hostname ? c->hostname : "garrison",
+			 "domainname", c->domainname ? c->domainname : "(none)", "cgroup",
+			 l->state.cgroup_path ? l->state.cgroup_path : "/", "bound",
+			 json_object_get(caps, "bounding"), "memoryLimit",
+			 (json_int_t)max(c->limits.memory, (int64_t)0), "pidsLimit",
+			 (json_int_t)max(c->limits.pids, (int64_t)0), "ncpus",
+			 count_cpus(&c->limits), "terminal", c->process.terminal, "root", root,
+			 "mounts", mounts_request(c, x), "devices", list_or_empty(c->devices),
+			 "masked", list_or_empty(c->masked), "readonly",
+			 list_or_empty(c->read_only_paths), "process", c->process.request);
 }
 
 /* Adds stdio or the terminal's slave behind the exports' channels. */
@@ -290,10 +289,10 @@ static int make_cgroup(struct launch *l, struct error *e)
 
 	if (l->no_cgroup)
 		return 0;
-	l->state.cgroup_path = c->cgroups_path && *c->cgroups_path
-				   ? xasprintf("%s%s", *c->cgroups_path == '/' ? "" : "/",
-					       c->cgroups_path)
-				   : xasprintf("/%s", l->state.id);
+	l->state.cgroup_path =
+	    c->cgroups_path && *c->cgroups_path
+		? xasprintf("%s%s", *c->cgroups_path == '/' ? "" : "/", c->cgroups_path)
+		: xasprintf("/%s", l->state.id);
 	json_decref(l->state.cgroup_dirs);
 	l->state.cgroup_dirs = NULL;
 	r = cgroup_dirs(l->state.cgroup_path, &l->state.cgroup_dirs, e);
@@ -375,6 +374,10 @@ int launch_create(struct launch *l, const char *id, bool start, struct error *e)
 	r = state_new(l->g, id, &l->state, e);
 	if (r < 0)
 		return r;
+	if (l->foreground) {
+		l->state.started = true;
+		l->state.monitor = process_ref_of(getpid());
+	}
 	r = create(l, x, start, e);
 	if (r < 0) {
 		struct error later = {0};
@@ -447,10 +450,10 @@ int exec_exit_code(int err, const char *text, int otherwise)
 
 int launch_monitor(struct launch *l, const char *pid_file, struct error *e)
 {
-	int r = client_send(l->control,
-			    json_pack("{ss,ss,si,sb}", "op", "wait", "id", l->state.id, "pid", 0,
-				      "owner", 1),
-			    NULL, 0, e);
+	int r = client_send(
+	    l->control,
+	    json_pack("{ss,ss,si,sb}", "op", "wait", "id", l->state.id, "pid", 0, "owner", 1), NULL,
+	    0, e);
 
 	if (r == 0)
 		r = monitor_start(&l->state, l->control, 0, l->console.slave, &l->cgroup,

@@ -16,9 +16,9 @@ struct launch {
 	struct state state;
 	struct cgroup cgroup;
 	struct console console;
-	int control;		/* connection to the sentry, or -1 */
-	bool foreground;	/* logs may go to our stderr */
-	bool overlay;		/* keep writes to the root in memory */
+	int control;	 /* connection to the sentry, or -1 */
+	bool foreground; /* logs may go to our stderr */
+	bool overlay;	 /* keep writes to the root in memory */
 	bool no_cgroup;
 	unsigned short rows, cols;
 };

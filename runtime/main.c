@@ -40,9 +40,8 @@ static const struct command {
 
 static void usage(FILE *out)
 {
-	fprintf(out,
-		"usage: garrison [global options] COMMAND [options] [arguments]\n\n"
-		"Runs containers on a kernel in user space.\n\nCommands:\n");
+	fprintf(out, "usage: garrison [global options] COMMAND [options] [arguments]\n\n"
+		     "Runs containers on a kernel in user space.\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-9s %-33s %s\n", commands[i].name, commands[i].usage,
 			commands[i].summary);
@@ -164,8 +163,9 @@ static int set_option(struct global_options *g, int c, const char *arg, struct e
 		usage(stdout);
 		exit(0);
 	case '?':
-		return error_set(e, -EINVAL, "unknown or incomplete global option; see garrison "
-					     "--help");
+		return error_set(e, -EINVAL,
+				 "unknown or incomplete global option; see garrison "
+				 "--help");
 	}
 	return set_mode(g, c, arg, e);
 }
@@ -190,8 +190,7 @@ void command_log(const struct global_options *g, const char *level, const char *
 		return;
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	if (g->log_json) {
-		json_t *o =
-		    json_pack("{ss,ss,ss}", "level", level, "msg", text, "time", stamp);
+		json_t *o = json_pack("{ss,ss,ss}", "level", level, "msg", text, "time", stamp);
 
 		line = o ? json_dumps(o, JSON_COMPACT) : NULL;
 		json_decref(o);

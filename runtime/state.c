@@ -112,14 +112,13 @@ static void ref_from_json(struct process_ref *p, const json_t *o)
 
 static json_t *to_json(const struct state *st)
 {
-	json_t *o =
-	    json_pack("{ss,ss*,ss*,ss*,ss*,sO*,sO*,sO*,si,sb,sb,sb,so,so,so}", "id", st->id,
-		      "bundle", st->bundle, "rootfs", st->rootfs, "created", st->created,
-		      "cgroupPath", st->cgroup_path, "annotations", st->annotations, "cgroupDirs",
-		      st->cgroup_dirs, "hooks", st->hooks, "owner", st->owner, "started",
-		      st->started, "terminal", st->terminal, "paused", st->paused, "monitor",
-		      ref_to_json(&st->monitor), "sentry", ref_to_json(&st->sentry), "gofer",
-		      ref_to_json(&st->gofer));
+	json_t *o = json_pack("{ss,ss*,ss*,ss*,ss*,sO*,sO*,sO*,si,sb,sb,sb,so,so,so}", "id", st->id,
+			      "bundle", st->bundle, "rootfs", st->rootfs, "created", st->created,
+			      "cgroupPath", st->cgroup_path, "annotations", st->annotations,
+			      "cgroupDirs", st->cgroup_dirs, "hooks", st->hooks, "owner", st->owner,
+			      "started", st->started, "terminal", st->terminal, "paused",
+			      st->paused, "monitor", ref_to_json(&st->monitor), "sentry",
+			      ref_to_json(&st->sentry), "gofer", ref_to_json(&st->gofer));
 
 	return o;
 }
@@ -274,7 +273,8 @@ int state_exit_status(const struct state *st)
 int state_write_exit(const struct state *st, int wait_status)
 {
 	char text[16];
-	SCOPED_FD int fd = host_openat(st->dir_fd, "exit-status", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	SCOPED_FD int fd =
+	    host_openat(st->dir_fd, "exit-status", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	if (fd < 0)
 		return fd;

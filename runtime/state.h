@@ -25,17 +25,22 @@ struct state {
 	char *id, *dir;
 	int dir_fd; /* locked while open, if asked for */
 	char *bundle, *rootfs, *created;
-	json_t *annotations;  /* or NULL */
-	json_t *cgroup_dirs;  /* array of strings: to be removed */
+	json_t *annotations; /* or NULL */
+	json_t *cgroup_dirs; /* array of strings: to be removed */
 	char *cgroup_path;
-	json_t *hooks;	      /* the configuration's, or NULL */
-	int owner;	      /* uid */
+	json_t *hooks; /* the configuration's, or NULL */
+	int owner;     /* uid */
 	bool started, terminal, paused;
 	struct process_ref monitor, sentry, gofer;
 };
 
-enum container_status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED,
-			STATUS_STOPPED };
+enum container_status {
+	STATUS_CREATING,
+	STATUS_CREATED,
+	STATUS_RUNNING,
+	STATUS_PAUSED,
+	STATUS_STOPPED
+};
 const char *status_name(enum container_status s);
 
 /* Makes the directory and locks it; -EEXIST if the ID is taken. */

@@ -1,0 +1,286 @@
+/* start, kill, delete, wait, pause, resume: what happens to a container afterwards. */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/host.h"
+#include "common/mem.h"
+#include "runtime/client.h"
+#include "runtime/command.h"
+#include "runtime/launch.h"
+#include "runtime/relay.h"
+
+static int no_options(int argc, char **argv, struct error *e)
+{
+	if (getopt_long(argc, argv, "+", (const struct option[]){{0}}, NULL) != -1)
+		return error_set(e, -EINVAL, "%s: unknown option", argv[0]);
+	return 0;
+}
+
+static int load_id(const struct global_options *g, int argc, char **argv, struct state *st,
+		   struct error *e)
+{
+	const char *id;
+	int r = no_options(argc, argv, e);
+
+	st->dir_fd = -1;
+	if (r == 0)
+		r = command_id(argc, argv, optind, &id, e);
+	return r < 0 ? r : state_load(g, id, true, st, e);
+}
+
+static int call(const struct state *st, json_t *request, struct error *e)
+{
+	SCOPED_FD int fd = client_connect(st, e);
+
+	if (fd < 0) {
+		json_decref(request);
+		return fd;
+	}
+	return client_call(fd, request, NULL, 0, NULL, e);
+}
+
+static int start(struct state *st, struct error *e)
+{
+	enum container_status status = state_status(st);
+	int r;
+
+	if (status != STATUS_CREATED)
+		return error_set(e, -EINVAL, "cannot start container \"%s\": it is %s, not created",
+				 st->id, status_name(status));
+	r = call(st, json_pack("{ss,ss}", "op", "start", "id", st->id), e);
+	if (r == 0) {
+		st->started = true;
+		return state_save(st, e);
+	}
+	/* Nothing may be left running; the state stays for `delete`. */
+	e->exit_code = exec_exit_code(r, e->text, 0);
+	process_kill_wait(&st->sentry);
+	process_kill_wait(&st->gofer);
+	return r;
+}
+
+int cmd_start(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct state st = {.dir_fd = -1};
+	int r = load_id(g, argc, argv, &st, e);
+
+	if (r == 0)
+		r = start(&st, e);
+	state_free(&st);
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int number;
+} signals[] = {
+    {"HUP", SIGHUP},	   {"INT", SIGINT},	{"QUIT", SIGQUIT}, {"ILL", SIGILL},
+    {"TRAP", SIGTRAP},	   {"ABRT", SIGABRT},	{"IOT", SIGABRT},  {"BUS", SIGBUS},
+    {"FPE", SIGFPE},	   {"KILL", SIGKILL},	{"USR1", SIGUSR1}, {"SEGV", SIGSEGV},
+    {"USR2", SIGUSR2},	   {"PIPE", SIGPIPE},	{"ALRM", SIGALRM}, {"TERM", SIGTERM},
+    {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD},	{"CLD", SIGCHLD},  {"CONT", SIGCONT},
+    {"STOP", SIGSTOP},	   {"TSTP", SIGTSTP},	{"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
+    {"URG", SIGURG},	   {"XCPU", SIGXCPU},	{"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
+    {"PROF", SIGPROF},	   {"WINCH", SIGWINCH}, {"IO", SIGIO},	   {"POLL", SIGIO},
+    {"PWR", SIGPWR},	   {"SYS", SIGSYS},	{"RTMIN", 34},	   {"RTMAX", 64},
+};
+
+/* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" */
+static int parse_signal(const char *text, struct error *e)
+{
+	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	char *end;
+	long n = strtol(text, &end, 10);
+	int offset = 0;
+
+	if (*text && !*end)
+		return n >= 0 && n <= 64 ? (int)n
+					 : error_set(e, -EINVAL, "invalid signal %s", text);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		size_t len = strlen(signals[i].name);
+
+		if (strncasecmp(signals[i].name, name, len) != 0)
+			continue;
+		if (!name[len])
+			return signals[i].number;
+		if (sscanf(name + len, "%d", &offset) == 1 && signals[i].number + offset >= 34 &&
+		    signals[i].number + offset <= 64)
+			return signals[i].number + offset;
+	}
+	return error_set(e, -EINVAL, "unknown signal \"%s\"", text);
+}
+
+static int send_signal(struct state *st, int sig, bool all, struct error *e)
+{
+	int r;
+
+	if (state_status(st) == STATUS_STOPPED)
+		return all && sig == SIGKILL
+			   ? 0
+			   : error_set(e, -ESRCH, "container \"%s\": container not running",
+				       st->id);
+	r = call(st,
+		 json_pack("{ss,ss,si,si,sb}", "op", "signal", "id", st->id, "pid", 0, "signal",
+			   sig, "all", all),
+		 e);
+	/* It ended while we asked: kill's contract has words for that. */
+	if (r < 0 && state_status(st) == STATUS_STOPPED) {
+		error_clear(e);
+		return error_set(e, -ESRCH, "container \"%s\": container not running", st->id);
+	}
+	return r;
+}
+
+int cmd_kill(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	static const struct option long_options[] = {{"all", no_argument, NULL, 'a'}, {0}};
+	struct state st = {.dir_fd = -1};
+	bool all = false;
+	int c, sig, r;
+
+	while ((c = getopt_long(argc, argv, "+a", long_options, NULL)) != -1) {
+		if (c != 'a')
+			return error_set(e, -EINVAL, "kill: unknown option");
+		all = true;
+	}
+	if (optind >= argc || argc > optind + 2)
+		return error_set(e, -EINVAL, "usage: garrison kill [--all] ID [SIGNAL]");
+	sig = parse_signal(optind + 1 < argc ? argv[optind + 1] : "TERM", e);
+	if (sig < 0)
+		return sig;
+	r = state_load(g, argv[optind], false, &st, e);
+	if (r == 0)
+		r = send_signal(&st, sig, all, e);
+	state_free(&st);
+	return r;
+}
+
+static int delete (struct state *st, bool force, struct error *e)
+{
+	enum container_status status = state_status(st);
+
+	if (!force && status != STATUS_STOPPED && status != STATUS_CREATING)
+		return error_set(e, -EBUSY,
+				 "cannot delete container \"%s\": it is %s; stop it first or use "
+				 "--force",
+				 st->id, status_name(status));
+	if (st->paused && st->cgroup_dirs) {
+		struct error ignored = {0};
+
+		/* A frozen process does not die. */
+		if (cgroup_freeze(st->cgroup_dirs, false, &ignored) < 0)
+			error_clear(&ignored);
+	}
+	return launch_destroy(st, e);
+}
+
+int cmd_delete(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	static const struct option long_options[] = {{"force", no_argument, NULL, 'f'}, {0}};
+	struct state st = {.dir_fd = -1};
+	bool force = false;
+	const char *id;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "+f", long_options, NULL)) != -1) {
+		if (c != 'f')
+			return error_set(e, -EINVAL, "delete: unknown option");
+		force = true;
+	}
+	r = command_id(argc, argv, optind, &id, e);
+	if (r < 0)
+		return r;
+	r = state_load(g, id, true, &st, e);
+	if (r == -ENOENT && force) {
+		error_clear(e);
+		r = 0;
+	} else if (r == 0) {
+		r = delete (&st, force, e);
+	}
+	state_free(&st);
+	return r;
+}
+
+/* Until the monitor is gone; its status is in the state directory then. */
+static int wait_monitor(const struct state *st, struct error *e)
+{
+	SCOPED_FD int pidfd =
+	    st->monitor.pid > 0 ? (int)syscall(SYS_pidfd_open, st->monitor.pid, 0) : -1;
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	int status;
+
+	if (pidfd >= 0 && process_alive(&st->monitor))
+		while (poll(&p, 1, -1) < 0 && errno == EINTR)
+			;
+	status = state_exit_status(st);
+	if (status >= 0)
+		return status;
+	if (!st->monitor.pid)
+		return error_set(e, -ESRCH, "container \"%s\" was never started", st->id);
+	return SIGKILL; /* the monitor itself was killed */
+}
+
+int cmd_wait(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct state st = {.dir_fd = -1};
+	const char *id;
+	int r = no_options(argc, argv, e);
+
+	if (r == 0)
+		r = command_id(argc, argv, optind, &id, e);
+	if (r == 0)
+		r = state_load(g, id, false, &st, e);
+	if (r == 0)
+		r = wait_monitor(&st, e);
+	if (r >= 0) {
+		printf("%d\n", relay_exit_code(r));
+		r = 0;
+	}
+	state_free(&st);
+	return r;
+}
+
+static int set_frozen(struct state *st, bool freeze, struct error *e)
+{
+	enum container_status status = state_status(st);
+	int r;
+
+	if (status != (freeze ? STATUS_RUNNING : STATUS_PAUSED))
+		return error_set(e, -EINVAL, "cannot %s container \"%s\": it is %s",
+				 freeze ? "pause" : "resume", st->id, status_name(status));
+	r = cgroup_freeze(st->cgroup_dirs, freeze, e);
+	if (r < 0)
+		return r;
+	st->paused = freeze;
+	return state_save(st, e);
+}
+
+int cmd_pause(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct state st = {.dir_fd = -1};
+	int r = load_id(g, argc, argv, &st, e);
+
+	if (r == 0)
+		r = set_frozen(&st, true, e);
+	state_free(&st);
+	return r;
+}
+
+int cmd_resume(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct state st = {.dir_fd = -1};
+	int r = load_id(g, argc, argv, &st, e);
+
+	if (r == 0)
+		r = set_frozen(&st, false, e);
+	state_free(&st);
+	return r;
+}

@@ -1,0 +1,188 @@
+/* create and run: a container from a bundle. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "runtime/client.h"
+#include "runtime/command.h"
+#include "runtime/launch.h"
+#include "runtime/relay.h"
+#include "runtime/run.h"
+
+enum { OPT_NO_PIVOT = 256, OPT_NO_KEYRING, OPT_PRESERVE_FDS, OPT_PIDFD_SOCKET };
+
+static const struct option long_options[] = {
+    {"bundle", required_argument, NULL, 'b'},
+    {"config", required_argument, NULL, 'f'},
+    {"console-socket", required_argument, NULL, 'c'},
+    {"pid-file", required_argument, NULL, 'p'},
+    {"detach", no_argument, NULL, 'd'},
+    {"tty", no_argument, NULL, 't'},
+    {"no-pivot", no_argument, NULL, OPT_NO_PIVOT},
+    {"no-new-keyring", no_argument, NULL, OPT_NO_KEYRING},
+    {"preserve-fds", required_argument, NULL, OPT_PRESERVE_FDS},
+    {NULL, 0, NULL, 0},
+};
+
+struct options {
+	const char *bundle, *config, *console_socket, *pid_file, *id;
+	bool detach, tty;
+};
+
+static int parse(struct options *o, int argc, char **argv, struct error *e)
+{
+	int c;
+
+	o->bundle = ".";
+	while ((c = getopt_long(argc, argv, "+b:f:dt", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'b':
+			o->bundle = optarg;
+			break;
+		case 'f':
+			o->config = optarg;
+			break;
+		case 'c':
+			o->console_socket = optarg;
+			break;
+		case 'p':
+			o->pid_file = optarg;
+			break;
+		case 'd':
+			o->detach = true;
+			break;
+		case 't':
+			o->tty = true;
+			break;
+		case OPT_NO_PIVOT:
+		case OPT_NO_KEYRING:
+		case OPT_PRESERVE_FDS: /* the guest gets fds 0 to 2 only */
+			break;
+		default:
+			return error_set(e, -EINVAL, "%s: unknown or incomplete option", argv[0]);
+		}
+	}
+	return command_id(argc, argv, optind, &o->id, e);
+}
+
+static int check_terminal(const struct options *o, const struct config *c, bool detached,
+			  struct error *e)
+{
+	if (c->process.terminal && detached && !o->console_socket)
+		return error_set(e, -EINVAL,
+				 "%s: process.terminal is true: --console-socket is needed to pass "
+				 "the terminal on",
+				 c->file);
+	if (!c->process.terminal && o->console_socket)
+		return error_set(e, -EINVAL,
+				 "--console-socket was given, but process.terminal in %s is false",
+				 c->file);
+	return 0;
+}
+
+static int create(const struct options *o, struct launch *l, bool start, struct error *e)
+{
+	int r = launch_create(l, o->id, start, e);
+
+	if (r == 0 && o->console_socket)
+		r = console_send(&l->console, o->console_socket, e);
+	if (r == 0) {
+		l->state.started = start;
+		r = launch_monitor(l, o->pid_file, e);
+		if (r == 0)
+			return 0;
+		launch_destroy(&l->state, e);
+	}
+	return r;
+}
+
+static int load(const struct options *o, const struct global_options *g, struct config *c,
+		struct launch *l, struct error *e)
+{
+	int r = check_id(o->id, e);
+
+	if (r == 0)
+		r = config_load(o->bundle, o->config, c, e);
+	if (r == 0 && o->tty)
+		c->process.terminal = true;
+	*l = (struct launch){.g = g, .config = c, .control = -1, .overlay = g->overlay_memory};
+	l->console = (struct console){-1, -1};
+	l->state.dir_fd = -1;
+	l->rows = c->process.rows;
+	l->cols = c->process.cols;
+	return r;
+}
+
+int cmd_create(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct options o = {0};
+	struct config c = {0};
+	struct launch l;
+	int r = parse(&o, argc, argv, e);
+
+	if (r < 0)
+		return r;
+	r = load(&o, g, &c, &l, e);
+	if (r == 0)
+		r = check_terminal(&o, &c, true, e);
+	if (r == 0)
+		r = create(&o, &l, false, e);
+	launch_free(&l);
+	config_free(&c);
+	return r;
+}
+
+/* Started and waited for by this process, which is its own monitor. */
+int run_foreground(struct launch *l, const char *id, const char *pid_file, struct error *e)
+{
+	struct relay relay = {.id = id, .console = &l->console};
+	struct error later = {0};
+	int r, status;
+
+	l->foreground = true;
+	relay_prepare();
+	if (l->config->process.terminal)
+		user_terminal_size(&l->rows, &l->cols);
+	r = launch_create(l, id, true, e);
+	if (r < 0) {
+		e->exit_code = exec_exit_code(r, e->text, 0);
+		return r;
+	}
+	relay.control = l->control;
+	r = client_send(l->control,
+			json_pack("{ss,ss,si,sb}", "op", "wait", "id", id, "pid", 0, "owner", 1),
+			NULL, 0, e);
+	if (r == 0)
+		r = write_pid_file(pid_file, getpid(), e);
+	status = r == 0 ? relay_run(&relay) : 0;
+	if (launch_destroy(&l->state, &later) < 0 && r == 0)
+		*e = later;
+	return r < 0 ? r : relay_exit_code(status);
+}
+
+int cmd_run(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct options o = {0};
+	struct config c = {0};
+	struct launch l;
+	int r = parse(&o, argc, argv, e);
+
+	if (r < 0)
+		return r;
+	r = load(&o, g, &c, &l, e);
+	if (r == 0)
+		r = check_terminal(&o, &c, o.detach, e);
+	if (r == 0 && o.detach) {
+		r = create(&o, &l, true, e);
+		if (r < 0)
+			e->exit_code = exec_exit_code(r, e->text, 0);
+	} else if (r == 0) {
+		r = run_foreground(&l, o.id, o.pid_file, e);
+	}
+	launch_free(&l);
+	config_free(&c);
+	return r;
+}
