@@ -2,29 +2,48 @@
  * The listener of the stubs' filter: answers the two calls that a stub may not
  * make without the sentry's consent, the clone of a process and the ask.
  *
- * One exchange at a time, under ask_lock: a command is posted to one stub
- * thread, and only notifications of that exchange are answered with what they
- * want. All others come from guest code that jumped into the stub; they get
- * -EPERM. The asker is known by the thread id in the notification, which the
- * kernel wrote. That the thread id belongs to the process meant is checked while the
- * asker waits for its answer, because the sentry knows thread ids only from
- * what stubs say. The kernel hands out notifications in the order of their
- * arrival, so a flood of them delays an exchange but cannot starve it.
+ * Who wants a stub to ask puts an expectation on a list before it posts the
+ * command. Any notification that no expectation matches comes from guest code
+ * that jumped into the stub; it gets -EPERM. The asker is known by the thread
+ * id in the notification, which the kernel wrote; that the thread belongs to
+ * the process meant is checked while it waits for its answer, because the sentry
+ * knows thread ids only from what stubs say. A new process is known by a random
+ * number that only its parent was told.
  *
- * A stub that dies in the middle never asks: so the wait is cut into pieces,
- * between which the death is noticed.
+ * One of the waiting threads at a time receives, and answers for all of them, so
+ * a stub that is slow, stopped or hostile delays nobody but its own task. The
+ * kernel hands out notifications in the order of their arrival, so a flood of
+ * them cannot starve anyone. Since a stub that dies never asks, waits are cut
+ * into pieces, between which the death is noticed; a failure on the stub's side
+ * is told by an ask of its own.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 
 #include "common/host.h"
 #include "common/host_stub.h"
+#include "common/host_thread.h"
 #include "sentry/platform/pf.h"
 
-#define POLL_MS 20
+#define PIECE_MS 20
 
-static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
+struct expectation {
+	struct list node;
+	struct pf_thread *t;
+	const int *fds; /* to be given, in this order */
+	unsigned int nfds;
+	struct pf_space *child; /* fork: the process to be */
+	uint64_t nonce;
+	bool cloned; /* fork: the clone was allowed */
+	int result;
+	atomic_uint done; /* 1: met; 2: the receiver left, take over */
+};
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list expected = LIST_INIT(expected); /* guarded by list_lock */
+static pthread_mutex_t receiver = PTHREAD_MUTEX_INITIALIZER;
 
 static void answer(const struct seccomp_notif *n, int error, bool go_on)
 {
@@ -53,17 +72,12 @@ static int answer_fd(const struct seccomp_notif *n, int fd)
 	return r;
 }
 
-/* The next notification of anybody; -ESRCH if t's process is dead. */
-static int next_notif(struct pf_thread *t, struct seccomp_notif *n)
+static void fulfil(struct expectation *e, int result)
 {
-	for (;;) {
-		int r = host_notif_poll(pf.listener, POLL_MS);
-
-		if (r > 0 && host_notif_recv(pf.listener, n) == 0)
-			return 0;
-		if (atomic_load(&t->space->dead))
-			return -ESRCH;
-	}
+	e->result = result;
+	list_del(&e->node);
+	atomic_store(&e->done, 1);
+	host_futex_wake(&e->done, 1);
 }
 
 static bool is_from(const struct seccomp_notif *n, struct pf_thread *t)
@@ -71,74 +85,146 @@ static bool is_from(const struct seccomp_notif *n, struct pf_thread *t)
 	return n->pid == (uint32_t)t->tid && host_tgkill(t->space->pid, t->tid, 0) == 0;
 }
 
-/* The next notification that comes from t and is call `nr` with first argument `arg`. */
-static int expect(struct pf_thread *t, long nr, uint64_t arg, struct seccomp_notif *n)
+/* What the stub thread itself asks. False: not what was expected. */
+static bool asked_by_stub(struct expectation *e, const struct seccomp_notif *n)
 {
-	for (;;) {
-		int r = next_notif(t, n);
+	if (n->data.nr == __NR_clone && e->child && !e->cloned) {
+		e->cloned = true;
+		answer(n, 0, true);
+		return true;
+	}
+	if (n->data.nr != STUB_ASK)
+		return false;
+	if (n->data.args[0] == ASK_FD && e->nfds) {
+		int r = answer_fd(n, *e->fds++);
 
-		if (r < 0)
-			return r;
-		if (n->data.nr == nr && n->data.args[0] == arg && is_from(n, t))
-			return 0;
+		if (--e->nfds == 0 || r < 0)
+			fulfil(e, r);
+		return true;
+	}
+	if (n->data.args[0] == ASK_FAILED) {
+		int error = (int)n->data.args[1];
+
+		answer(n, 0, false);
+		fulfil(e, error < 0 && error >= -4095 ? error : -EAGAIN);
+		return true;
+	}
+	return false;
+}
+
+static bool asked_by_child(struct expectation *e, const struct seccomp_notif *n)
+{
+	if (!e->child || !e->cloned || n->data.nr != STUB_ASK || n->data.args[0] != ASK_CHILD ||
+	    n->data.args[1] != e->nonce || space_born(e->child, (pid_t)n->pid) < 0)
+		return false;
+	fulfil(e, answer_fd(n, *e->fds));
+	return true;
+}
+
+static void dispatch(const struct seccomp_notif *n)
+{
+	struct expectation *e, *tmp;
+	bool taken = false;
+
+	pthread_mutex_lock(&list_lock);
+	list_for_each_safe(e, tmp, &expected, node)
+	{
+		taken = is_from(n, e->t) ? asked_by_stub(e, n) : asked_by_child(e, n);
+		if (taken)
+			break;
+	}
+	pthread_mutex_unlock(&list_lock);
+	if (!taken)
 		answer(n, -EPERM, false);
+}
+
+/* The calling thread receives for everybody until its own expectation is met. */
+static void receive(struct expectation *e)
+{
+	struct seccomp_notif n;
+
+	while (atomic_load(&e->done) != 1 && !atomic_load(&e->t->space->dead)) {
+		if (host_notif_poll(pf.listener, PIECE_MS) > 0) {
+			if (host_notif_recv(pf.listener, &n) == 0)
+				dispatch(&n);
+		} else if (pf.ops->finished(e->t)) {
+			break;
+		}
 	}
 }
 
-int ask_command(struct pf_thread *t, int fd)
+/* Another one that waits becomes the receiver. */
+static void pass_on(void)
 {
-	struct seccomp_notif n;
+	struct expectation *e;
+	unsigned int waiting = 0;
+
+	pthread_mutex_lock(&list_lock);
+	if (!list_empty(&expected)) {
+		e = list_first(&expected, struct expectation, node);
+		if (atomic_compare_exchange_strong(&e->done, &waiting, 2))
+			host_futex_wake(&e->done, 1);
+	}
+	pthread_mutex_unlock(&list_lock);
+}
+
+static void await(struct expectation *e)
+{
+	while (atomic_load(&e->done) != 1 && !atomic_load(&e->t->space->dead)) {
+		unsigned int told = 2;
+
+		atomic_compare_exchange_strong(&e->done, &told, 0);
+		if (pthread_mutex_trylock(&receiver) == 0) {
+			receive(e);
+			pthread_mutex_unlock(&receiver);
+			break;
+		}
+		host_futex_wait(&e->done, 0,
+				host_monotonic_ns() + PIECE_MS * NSEC_PER_MSEC);
+		if (pf.ops->finished(e->t))
+			break;
+	}
+	pthread_mutex_lock(&list_lock);
+	if (atomic_load(&e->done) != 1)
+		e->result = -ESRCH;
+	list_del(&e->node);
+	pthread_mutex_unlock(&list_lock);
+	pass_on();
+}
+
+static int exchange(struct expectation *e, enum stub_cmd cmd)
+{
 	int r;
 
 	COUNT(asks);
-	pthread_mutex_lock(&ask_lock);
-	r = pf.ops->post(t, CMD_CALLS);
-	if (r == 0)
-		r = expect(t, STUB_ASK, ASK_FD, &n);
-	if (r == 0)
-		answer_fd(&n, fd);
-	pthread_mutex_unlock(&ask_lock);
-	return r == 0 ? pf.ops->finish(t) : r;
+	pthread_mutex_lock(&list_lock);
+	list_add_tail(&expected, &e->node);
+	pthread_mutex_unlock(&list_lock);
+	r = pf.ops->post(e->t, cmd);
+	if (r == 0) {
+		await(e);
+		r = pf.ops->finish(e->t);
+	} else {
+		pthread_mutex_lock(&list_lock);
+		list_del(&e->node);
+		pthread_mutex_unlock(&list_lock);
+	}
+	return r < 0 ? r : e->result;
 }
 
-/* The child asks for its arena, or the parent says why there is no child. */
-static int expect_child(struct pf_thread *t, struct pf_space *child, int arena_fd)
+int ask_command(struct pf_thread *t, const int *fds, unsigned int nfds)
 {
-	struct seccomp_notif n;
+	struct expectation e = {.t = t, .fds = fds, .nfds = nfds};
 
-	for (;;) {
-		int r = next_notif(t, &n);
-
-		if (r < 0)
-			return r;
-		if (n.data.nr == STUB_ASK && n.data.args[0] == ASK_CHILD &&
-		    space_born(child, (pid_t)n.pid) == 0)
-			return answer_fd(&n, arena_fd);
-		if (n.data.nr == STUB_ASK && n.data.args[0] == ASK_NO_CHILD && is_from(&n, t)) {
-			int error = (int)n.data.args[1];
-
-			answer(&n, 0, false);
-			return error < 0 && error >= -4095 ? error : -EAGAIN;
-		}
-		answer(&n, -EPERM, false);
-	}
+	return exchange(&e, CMD_CALLS);
 }
 
 int ask_fork(struct pf_thread *t, struct pf_space *child, int arena_fd)
 {
-	struct seccomp_notif n;
-	int r, done;
+	struct expectation e = {.t = t, .fds = &arena_fd, .child = child};
 
-	COUNT(asks);
-	pthread_mutex_lock(&ask_lock);
-	r = pf.ops->post(t, CMD_FORK);
-	if (r == 0)
-		r = expect(t, __NR_clone, STUB_FORK_FLAGS, &n);
-	if (r == 0) {
-		answer(&n, 0, true);
-		r = expect_child(t, child, arena_fd);
-	}
-	pthread_mutex_unlock(&ask_lock);
-	done = pf.ops->finish(t);
-	return r < 0 ? r : done;
+	if (getrandom(&e.nonce, sizeof(e.nonce), 0) != sizeof(e.nonce))
+		return -EAGAIN;
+	t->mbox->calls[0].arg[1] = e.nonce;
+	return exchange(&e, CMD_FORK);
 }

@@ -177,13 +177,15 @@ int frame_fpu_set(struct pf_thread *t, const void *buf, size_t size)
 {
 	uint32_t off = fpu_image(t);
 
-	if (size != fpu_size())
+	if (size < FXSAVE_SIZE || size > fpu_size())
 		return -EINVAL;
 	if (off == 0)
 		off = fpu_offset();
 	if (off < t->frame + sizeof(struct stub_frame))
 		return -EINVAL;
 	memcpy(MBOX_AT(t->mbox, off), buf, size);
+	/* Without the trailing magic the kernel takes the legacy part alone. */
+	memset(MBOX_AT(t->mbox, off + size), 0, fpu_size() - size);
 	frame_at(t->mbox, t->frame)->uc.mc.fpstate = t->stub_mbox + off;
 	return 0;
 }

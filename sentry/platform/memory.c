@@ -47,17 +47,23 @@ int64_t call_run(struct pf_thread *t, unsigned int n)
 	return r < 0 ? r : call_result(t, n);
 }
 
+/* A stub's result as an error; a hostile stub may say anything. */
+static int as_error(int64_t r)
+{
+	return r < 0 && r >= -4095 ? (int)r : 0;
+}
+
 /*
- * The same for calls that begin with an ask, answered with fd, and end with the close of it. If a
- * call in between fails, the close is made up for.
+ * The same for calls with asks in them, answered with the fds. If a call fails, the close of the
+ * last fd is made up for.
  */
-int call_run_fd(struct pf_thread *t, unsigned int n, int fd)
+int call_run_fds(struct pf_thread *t, unsigned int n, const int *fds, unsigned int nfds)
 {
 	int64_t r;
 
 	t->mbox->ncalls = n;
 	pthread_mutex_lock(&t->space->fd_lock);
-	r = ask_command(t, fd);
+	r = ask_command(t, fds, nfds);
 	if (r == 0)
 		r = call_result(t, n);
 	if (r < 0 && r != -ESRCH) {
@@ -66,12 +72,6 @@ int call_run_fd(struct pf_thread *t, unsigned int n, int fd)
 	}
 	pthread_mutex_unlock(&t->space->fd_lock);
 	return r < 0 ? (int)r : 0;
-}
-
-/* A stub's result as an error; a hostile stub may say anything. */
-static int as_error(int64_t r)
-{
-	return r < 0 && r >= -4095 ? (int)r : 0;
 }
 
 /* --- layout --------------------------------------------------------------------------------- */
@@ -96,28 +96,78 @@ static struct stub_call *range_call(struct pf_thread *t, unsigned int i, uint64_
 	(MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE | MAP_GROWSDOWN | \
 	 MAP_STACK)
 
+/* Calls being collected for one hand-over. */
+struct batch {
+	struct pf_thread *t;
+	unsigned int ncalls, nfds;
+	int fds[STUB_CALLS];
+};
+
+static struct stub_call *batch_call(struct batch *b, uint64_t nr)
+{
+	return call_prepare(b->t, b->ncalls++, nr);
+}
+
+static void batch_close(struct batch *b)
+{
+	if (b->nfds)
+		batch_call(b, __NR_close)->arg[0] = STUB_FD;
+}
+
+static int batch_flush(struct batch *b)
+{
+	unsigned int n = b->ncalls, nfds = b->nfds;
+
+	b->ncalls = b->nfds = 0;
+	if (n == 0)
+		return 0;
+	return nfds ? call_run_fds(b->t, n, b->fds, nfds) : as_error(call_run(b->t, n));
+}
+
+/* An ask replaces the fd of the one before, so only the last is closed. */
+static void batch_map(struct batch *b, const struct pf_map *map)
+{
+	int flags = (map->flags & MMAP_FLAGS) | MAP_FIXED;
+	struct stub_call *c;
+
+	if (map->fd >= 0 && (b->nfds == 0 || b->fds[b->nfds - 1] != map->fd)) {
+		batch_call(b, STUB_ASK)->arg[0] = ASK_FD;
+		b->fds[b->nfds++] = map->fd;
+	}
+	c = batch_call(b, __NR_mmap);
+	c->arg[0] = map->addr;
+	c->arg[1] = map->len;
+	c->arg[2] = (uint64_t)map->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	c->arg[3] = (uint64_t)(map->fd < 0 ? flags | MAP_ANONYMOUS : flags & ~MAP_ANONYMOUS);
+	c->arg[4] = map->fd < 0 ? (uint64_t)-1 : STUB_FD;
+	c->arg[5] = map->fd < 0 ? 0 : map->offset;
+}
+
+int pf_mmap_batch(struct pf_thread *t, const struct pf_map *maps, unsigned int n)
+{
+	struct batch b = {.t = t};
+	int r = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (!in_guest_range(UADDR(maps[i].addr), maps[i].len) || maps[i].len == 0)
+			return -EINVAL;
+	for (unsigned int i = 0; i < n && r == 0; i++) {
+		batch_map(&b, &maps[i]);
+		/* room for an ask, a map and a close? */
+		if (i + 1 == n || b.ncalls + 3 > STUB_CALLS) {
+			batch_close(&b);
+			r = batch_flush(&b);
+		}
+	}
+	return r;
+}
+
 int pf_mmap(struct pf_thread *t, uaddr addr, uint64_t len, int prot, int flags, int fd,
 	    uint64_t offset)
 {
-	struct stub_call *c;
+	struct pf_map map = {addr.va, len, prot, flags, fd, offset};
 
-	if (!in_guest_range(addr, len) || len == 0)
-		return -EINVAL;
-	flags = (flags & MMAP_FLAGS) | MAP_FIXED;
-	flags = fd < 0 ? flags | MAP_ANONYMOUS : flags & ~MAP_ANONYMOUS;
-	if (fd >= 0)
-		call_prepare(t, 0, STUB_ASK)->arg[0] = ASK_FD;
-	c = range_call(t, fd >= 0, __NR_mmap, addr, len);
-	c->arg[2] = (uint64_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
-	c->arg[3] = (uint64_t)flags;
-	if (fd < 0) {
-		c->arg[4] = (uint64_t)-1;
-		return as_error(call_run(t, 1));
-	}
-	c->arg[4] = STUB_FD;
-	c->arg[5] = offset;
-	call_prepare(t, 2, __NR_close)->arg[0] = STUB_FD;
-	return call_run_fd(t, 3, fd);
+	return pf_mmap_batch(t, &map, 1);
 }
 
 int pf_munmap(struct pf_thread *t, uaddr addr, uint64_t len)
@@ -188,24 +238,24 @@ int pf_madvise(struct pf_thread *t, uaddr addr, uint64_t len, int advice)
 
 int pf_mincore(struct pf_thread *t, uaddr addr, uint64_t len, unsigned char *vec)
 {
-	char *window = MBOX_AT(t->mbox, SLOT_WINDOW);
+	size_t room;
+	char *window = pf_thread_window(t, &room);
 	uint64_t pages = ROUND_UP(len, GUEST_PAGE) / GUEST_PAGE;
 
 	if (!in_guest_range(addr, len))
 		return -EINVAL;
 	for (uint64_t done = 0; done < pages;) {
-		uint64_t n = min(pages - done, (uint64_t)SLOT_WINDOW_SIZE);
+		uint64_t n = min(pages - done, (uint64_t)room);
 		int r;
 
 		range_call(t, 0, __NR_mincore, uaddr_add(addr, done * GUEST_PAGE), n * GUEST_PAGE)
-		    ->arg[2] = t->stub_mbox + SLOT_WINDOW;
+		    ->arg[2] = t->stub_mbox + (uint64_t)(window - (char *)t->mbox);
 		r = as_error(call_run(t, 1));
 		if (r < 0)
 			return r;
 		memcpy(vec + done, window, n);
 		done += n;
 	}
-	t->ncopies = 0;
 	return 0;
 }
 
@@ -264,18 +314,70 @@ ssize_t pf_thread_write(struct pf_thread *t, uaddr to, const void *from, size_t 
 	return pf_space_write(t->space, to, from, n);
 }
 
-void *pf_thread_window(struct pf_thread *t, size_t *size)
+/*
+ * Results that wait to be copied by the stub lie in the window, behind the arguments that it
+ * brought. A caller that wants the window gets what is left, at least 64 KiB.
+ */
+#define WINDOW_PROMISED 0x10000U
+
+static int flush_late(struct pf_thread *t)
 {
-	t->ncopies = 0;
-	*size = SLOT_WINDOW_SIZE;
-	return MBOX_AT(t->mbox, SLOT_WINDOW);
+	int r = 0;
+
+	for (unsigned int i = 0; i < t->nlate; i++) {
+		struct stub_copy c = t->late[i];
+
+		if (pf_space_write(t->space, UADDR(c.addr), MBOX_AT(t->mbox, c.off), c.len) !=
+		    (ssize_t)c.len)
+			r = -EFAULT;
+	}
+	t->nlate = 0;
+	return r;
 }
 
-int pf_thread_write_late(struct pf_thread *t, uaddr to, const void *from, size_t n)
+void *pf_thread_window(struct pf_thread *t, size_t *size)
+{
+	uint32_t used = 0;
+
+	t->ncopies = 0;
+	for (unsigned int i = 0; i < t->nlate; i++)
+		used = max(used, t->late[i].off + t->late[i].len - SLOT_WINDOW);
+	used = ROUND_UP(used, 64U);
+	if (SLOT_WINDOW_SIZE - used < WINDOW_PROMISED) {
+		/* A fault shows when the data is gone: as with the stub, it ends the call. */
+		if (flush_late(t) < 0)
+			pf_set_result(t, (uint64_t)-EFAULT);
+		used = 0;
+	}
+	t->window_used = SLOT_WINDOW_SIZE;
+	*size = SLOT_WINDOW_SIZE - used;
+	return MBOX_AT(t->mbox, SLOT_WINDOW + used);
+}
+
+static int write_now(struct pf_thread *t, uaddr to, const void *from, size_t n)
 {
 	ssize_t r = pf_thread_write(t, to, from, n);
 
 	return r < 0 ? (int)r : (size_t)r == n ? 0 : -EFAULT;
+}
+
+int pf_thread_write_late(struct pf_thread *t, uaddr to, const void *from, size_t n)
+{
+	uint64_t off = (uint64_t)((const char *)from - (char *)t->mbox);
+
+	if (to.va >= pf_max_addr() || n > pf_max_addr() - to.va)
+		return -EFAULT;
+	if (t->nlate == STUB_LATE)
+		return write_now(t, to, from, n);
+	if (off < SLOT_WINDOW || off >= SLOT_STACK) {
+		off = ROUND_UP(t->window_used, 16U) + SLOT_WINDOW;
+		if (off > SLOT_STACK || n > SLOT_STACK - off)
+			return write_now(t, to, from, n);
+		memcpy(MBOX_AT(t->mbox, off), from, n);
+		t->window_used = (uint32_t)(off + n - SLOT_WINDOW);
+	}
+	t->late[t->nlate++] = (struct stub_copy){to.va, (uint32_t)off, (uint32_t)n};
+	return 0;
 }
 
 int pf_space_load32(struct pf_space *s, uaddr addr, uint32_t *value)

@@ -82,6 +82,7 @@ struct pf_thread {
 	unsigned int ncopies;
 	struct stub_copy copies[6];
 	unsigned int nlate;
+	struct stub_copy late[STUB_LATE];
 	uint32_t window_used;
 	uint32_t spin_score;
 
@@ -105,6 +106,7 @@ struct pf_ops {
 	 * dead. */
 	int (*post)(struct pf_thread *t, enum stub_cmd cmd);
 	int (*finish)(struct pf_thread *t);
+	bool (*finished)(struct pf_thread *t); /* finish would not wait */
 	/* Brings the frame in the slot up to date, so that a copy of it starts a thread. */
 	int (*sync_frame)(struct pf_thread *t);
 	void (*exit)(struct pf_thread *t);
@@ -172,8 +174,8 @@ void reaper_start(void);
 
 /* --- ask.c ----------------------------------------------------------------------------------- */
 
-/* Posts `cmd` (CMD_CALLS that begin with an ask) and answers the ask with fd. */
-int ask_command(struct pf_thread *t, int fd) MUST_CHECK;
+/* Posts the prepared calls and answers their asks with the fds, in order. */
+int ask_command(struct pf_thread *t, const int *fds, unsigned int nfds) MUST_CHECK;
 /* Posts CMD_FORK, enters the child's pid into `child` and answers its ask with arena_fd. */
 int ask_fork(struct pf_thread *t, struct pf_space *child, int arena_fd) MUST_CHECK;
 
@@ -192,7 +194,7 @@ int template_start(void) MUST_CHECK;
 
 struct stub_call *call_prepare(struct pf_thread *t, unsigned int i, uint64_t nr);
 int64_t call_run(struct pf_thread *t, unsigned int n);
-int call_run_fd(struct pf_thread *t, unsigned int n, int fd) MUST_CHECK;
+int call_run_fds(struct pf_thread *t, unsigned int n, const int *fds, unsigned int nfds) MUST_CHECK;
 
 /* --- statistics ---------------------------------------------------------------------------------
  */

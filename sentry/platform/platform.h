@@ -137,6 +137,14 @@ void pf_thread_times(struct pf_thread *t, uint64_t *user, uint64_t *system);
  * range. `fd` is a host fd of the sentry (borrowed) or -1 for anonymous memory. */
 int pf_mmap(struct pf_thread *t, uaddr addr, uint64_t len, int prot, int flags, int fd,
 	    uint64_t offset) MUST_CHECK;
+/* The same for n mappings in this order, in one hand-over (an exec's segments); those before a
+ * failed one stay. fd may be -1. */
+struct pf_map {
+	uint64_t addr, len;
+	int prot, flags, fd;
+	uint64_t offset;
+};
+int pf_mmap_batch(struct pf_thread *t, const struct pf_map *maps, unsigned int n) MUST_CHECK;
 int pf_munmap(struct pf_thread *t, uaddr addr, uint64_t len) MUST_CHECK;
 int pf_mprotect(struct pf_thread *t, uaddr addr, uint64_t len, int prot) MUST_CHECK;
 /* Moves or resizes to exactly `to` (MREMAP_MAYMOVE|MREMAP_FIXED when to != from;

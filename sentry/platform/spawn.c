@@ -89,7 +89,7 @@ static int grow(struct pf_thread *t)
 	c->arg[1] = ARENA_SIZE;
 	c->arg[2] = MADV_DONTFORK;
 	call_prepare(t, 3, __NR_close)->arg[0] = STUB_FD;
-	r = call_run_fd(t, 4, fd);
+	r = call_run_fds(t, 4, &fd, 1);
 	if (r < 0)
 		space_arena_free(a);
 	else

@@ -96,14 +96,16 @@ stub_clone_thread:
 	ud2
 
 /*
- * long stub_clone_process(unsigned long flags, uint64_t arena). The child inherits no slot, so
+ * long stub_clone_process(unsigned long flags, uint64_t arena, uint64_t nonce). The child inherits no slot, so
  * it has no stack until it has asked for its arena and mapped it: registers only.
  */
 	.globl stub_clone_process
 	.hidden stub_clone_process
 stub_clone_process:
 	push	%rbx
+	push	%rbp
 	mov	%rsi, %rbx
+	mov	%rdx, %rbp
 	xor	%esi, %esi
 	xor	%edx, %edx
 	xor	%r10d, %r10d
@@ -112,10 +114,12 @@ stub_clone_process:
 	syscall
 	test	%rax, %rax
 	jz	1f
+	pop	%rbp
 	pop	%rbx
 	ret
 1:	mov	$0x3e0000, %eax			/* STUB_ASK */
 	mov	$2, %edi			/* ASK_CHILD */
+	mov	%rbp, %rsi
 	syscall
 	test	%rax, %rax
 	js	2f

@@ -26,7 +26,7 @@ extern const char stub_header[] HIDDEN;
 HIDDEN long stub_syscall(long nr, long a, long b, long c, long d, long e, long f);
 HIDDEN void stub_sigreturn(struct stub_ucontext *uc) __attribute__((noreturn));
 HIDDEN long stub_clone_thread(unsigned long flags, struct mbox *child);
-HIDDEN long stub_clone_process(unsigned long flags, uint64_t arena);
+HIDDEN long stub_clone_process(unsigned long flags, uint64_t arena, uint64_t nonce);
 HIDDEN unsigned long stub_copy(void *to, const void *from, unsigned long n);
 HIDDEN long stub_copy_string(char *to, const char *from, unsigned long max);
 HIDDEN long stub_cmpxchg(uint64_t addr, uint32_t expect, uint32_t new_value, uint32_t *old);
@@ -89,6 +89,19 @@ static void hand_over(struct mbox *m)
 
 /* --- commands --------------------------------------------------------------------------- */
 
+/* The asks behind a failed call will not come. */
+static void calls_failed(struct mbox *m, uint32_t i, uint32_t n)
+{
+	int64_t error = m->calls[i].result;
+
+	for (i++; i < n && i < STUB_CALLS; i++) {
+		if (m->calls[i].nr == STUB_ASK) {
+			stub_syscall(STUB_ASK, ASK_FAILED, error, 0, 0, 0, 0);
+			break;
+		}
+	}
+}
+
 static void do_calls(struct mbox *m)
 {
 	uint32_t n = m->ncalls;
@@ -99,19 +112,21 @@ static void do_calls(struct mbox *m)
 		c->result =
 		    stub_syscall((long)c->nr, (long)c->arg[0], (long)c->arg[1], (long)c->arg[2],
 				 (long)c->arg[3], (long)c->arg[4], (long)c->arg[5]);
-		if (c->result < 0 && c->result >= -4095)
+		if (c->result < 0 && c->result >= -4095) {
+			calls_failed(m, i, n);
 			break;
+		}
 	}
 }
 
 static void do_fork(struct mbox *m)
 {
 	struct stub_call *c = &m->calls[0];
-	long r = stub_clone_process(STUB_FORK_FLAGS, c->arg[0]);
+	long r = stub_clone_process(STUB_FORK_FLAGS, c->arg[0], c->arg[1]);
 
 	/* The sentry waits for a notification either way. */
 	if (r < 0)
-		stub_syscall(STUB_ASK, ASK_NO_CHILD, r, 0, 0, 0, 0);
+		stub_syscall(STUB_ASK, ASK_FAILED, r, 0, 0, 0, 0);
 	c->result = r;
 }
 

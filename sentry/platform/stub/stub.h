@@ -47,9 +47,9 @@
 #define STUB_ASK 0x3e0000
 #define STUB_FD 0
 /* First argument of an ask. */
-#define ASK_FD 1       /* put the fd of the posted command at STUB_FD */
-#define ASK_CHILD 2    /* a new process wants its arena */
-#define ASK_NO_CHILD 3 /* clone failed; the second argument is -errno */
+#define ASK_FD 1     /* put the next fd of the posted command at STUB_FD */
+#define ASK_CHILD 2  /* a new process wants its arena; the second argument is its nonce */
+#define ASK_FAILED 3 /* no more asks of this command: the second argument is -errno */
 
 #define STUB_SIG_INTERRUPT 23 /* SIGURG: ignored by default, so harmless to a half-made stub */
 
@@ -67,11 +67,11 @@ enum stub_cmd {
 	CMD_CALLS,   /* carry out `calls` until one fails */
 	CMD_CMPXCHG, /* call[0].arg: address, expected, new; result 0 or -EFAULT, old in arg[3] */
 	CMD_THREAD,  /* call[0].arg[0]: the new thread's slot */
-	CMD_FORK,    /* call[0].arg[0]: the address of the child's arena */
+	CMD_FORK,    /* call[0].arg: the address of the child's arena, its nonce */
 	CMD_EXIT,    /* end this thread */
 };
 
-#define STUB_CALLS 8
+#define STUB_CALLS 32
 struct stub_call {
 	uint64_t nr;
 	uint64_t arg[6];

@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "common/host_stub.h"
 #include "sentry/platform/pf.h"
@@ -74,6 +75,11 @@ static int systrap_post(struct pf_thread *t, enum stub_cmd cmd)
 	return 0;
 }
 
+static bool systrap_finished(struct pf_thread *t)
+{
+	return turn_of(t) == TURN_SENTRY;
+}
+
 static int systrap_finish(struct pf_thread *t)
 {
 	return take(t) ? 0 : -ESRCH;
@@ -108,12 +114,13 @@ static void read_copies(struct pf_thread *t)
 {
 	uint32_t n = __atomic_load_n(&t->mbox->ncopies, __ATOMIC_RELAXED);
 
-	t->ncopies = 0;
 	for (uint32_t i = 0; i < n && i < ARRAY_SIZE(t->copies); i++) {
 		struct stub_copy c = t->mbox->copies[i];
 
-		if (c.off >= SLOT_WINDOW && c.off < SLOT_STACK && c.len <= SLOT_STACK - c.off)
-			t->copies[t->ncopies++] = c;
+		if (c.off < SLOT_WINDOW || c.off > SLOT_STACK || c.len > SLOT_STACK - c.off)
+			continue;
+		t->copies[t->ncopies++] = c;
+		t->window_used = max(t->window_used, c.off + c.len - SLOT_WINDOW);
 	}
 }
 
@@ -133,6 +140,7 @@ static bool read_event(struct pf_thread *t, struct pf_event *event)
 	t->regs.fs_base = t->loaded_fs = m->fs_base;
 	t->regs.gs_base = t->loaded_gs = m->gs_base;
 	t->ncopies = 0;
+	t->window_used = 0;
 	event->signo = sig;
 	if (sig == STUB_SIG_INTERRUPT) {
 		COUNT(interrupts);
@@ -180,6 +188,7 @@ static void store_regs(struct pf_thread *t)
 		m->set_base = 1;
 	}
 	m->nlate = t->nlate;
+	memcpy(m->late, t->late, t->nlate * sizeof(t->late[0]));
 	t->nlate = 0;
 	t->dirty = 0;
 }
@@ -196,13 +205,13 @@ static void store_regs(struct pf_thread *t)
  */
 static void systrap_run(struct pf_thread *t, struct pf_event *event)
 {
-	store_regs(t);
 	atomic_store(&t->in_guest, 1);
 	if (atomic_exchange(&t->interrupt, 0)) {
 		atomic_store(&t->in_guest, 0);
 		event->kind = PF_INTERRUPT;
 		return;
 	}
+	store_regs(t);
 	give(t, CMD_RUN);
 	if (!take(t)) {
 		event_death(t, event);
@@ -246,6 +255,7 @@ const struct pf_ops systrap_ops = {
     .kick = systrap_kick,
     .post = systrap_post,
     .finish = systrap_finish,
+    .finished = systrap_finished,
     .sync_frame = systrap_sync_frame,
     .exit = systrap_exit,
 };

@@ -347,7 +347,6 @@ static void *interrupter(void *arg)
 
 	usleep(20000);
 	pf_interrupt(t);
-	pf_interrupt(t);
 	return NULL;
 }
 
@@ -482,6 +481,100 @@ START_TEST(late_writes)
 }
 END_TEST
 
+GUEST(g_rax, "1: mov $39, %eax; syscall; mov %rax, 0x200000; mov $40, %eax; syscall; jmp 1b");
+
+START_TEST(late_write_fault_is_the_result)
+{
+	struct guest g = START(g_rax);
+
+	expect_syscall(g.thread, 39);
+	ck_assert_int_eq(pf_thread_write_late(g.thread, UADDR(0x900000), "late", 4), 0);
+	pf_set_result(g.thread, 5);
+	expect_syscall(g.thread, 40);
+	ck_assert_int_eq((int64_t)load64(g.space, DATA), -EFAULT);
+	guest_end(&g);
+}
+END_TEST
+
+START_TEST(late_writes_beyond_the_room)
+{
+	struct guest g = START(g_write);
+	char big[5000];
+	size_t size;
+	char *window;
+
+	memset(big, 'b', sizeof(big));
+	expect_syscall(g.thread, 1);
+	/* more than the list holds, more than the room */
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(pf_thread_write_late(g.thread, UADDR(DATA + 8192 + i), "x", 1), 0);
+	ck_assert_int_eq(pf_thread_write_late(g.thread, UADDR(DATA), big, sizeof(big)), 0);
+	window = pf_thread_window(g.thread, &size);
+	ck_assert_uint_ge(size, 65536);
+	memset(window, 'w', 32768);
+	ck_assert_int_eq(pf_thread_write_late(g.thread, UADDR(DATA + 16384), window, 32768), 0);
+	pf_regs_mut(g.thread)->rip = CODE;
+	expect_syscall(g.thread, 1);
+	ck_assert_uint_eq(load64(g.space, DATA) & 0xff, 'b');
+	ck_assert_uint_eq(load64(g.space, DATA + 4992) & 0xff, 'b');
+	ck_assert_uint_eq(load64(g.space, DATA + 8192 + 12) >> 56, 'x');
+	ck_assert_uint_eq(load64(g.space, DATA + 16384) & 0xff, 'w');
+	ck_assert_uint_eq(load64(g.space, DATA + 16384 + 32760) >> 56, 'w');
+	guest_end(&g);
+}
+END_TEST
+
+/* A result that is set before an interrupt is still there after it. */
+START_TEST(result_survives_interrupt)
+{
+	struct guest g = START(g_rax);
+
+	for (uint64_t i = 1; i < 100; i++) {
+		expect_syscall(g.thread, 39);
+		pf_set_result(g.thread, i);
+		ck_assert_int_eq(pf_thread_write_late(g.thread, UADDR(DATA + 64), &i, 8), 0);
+		pf_interrupt(g.thread);
+		ck_assert_int_eq(run(g.thread).kind, PF_INTERRUPT);
+		expect_syscall(g.thread, 40);
+		ck_assert_uint_eq(load64(g.space, DATA), i);
+		ck_assert_uint_eq(load64(g.space, DATA + 64), i);
+	}
+	guest_end(&g);
+}
+END_TEST
+
+START_TEST(map_batches)
+{
+	struct guest g = START(g_syscalls);
+	SCOPED_FD int a = host_memfd_create("a", 0);
+	SCOPED_FD int b = host_memfd_create("b", 0);
+	struct pf_map maps[40];
+	char c;
+
+	ck_assert_int_eq(host_ftruncate(a, 0x100000), 0);
+	ck_assert_int_eq(host_ftruncate(b, 0x100000), 0);
+	ck_assert_int_eq(host_pwrite(a, "a", 1, 0x1000), 1);
+	ck_assert_int_eq(host_pwrite(b, "b", 1, 0x1000), 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(maps); i++)
+		maps[i] = (struct pf_map){0x400000 + i * 0x1000, 0x1000,     PROT_READ,
+					  MAP_PRIVATE,		 i % 5 < 2 ? a : i % 5 < 4 ? b : -1,
+					  0x1000};
+	ck_assert_int_eq(pf_mmap_batch(g.thread, maps, ARRAY_SIZE(maps)), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(maps); i++) {
+		ck_assert_int_eq(pf_thread_read(g.thread, UADDR(maps[i].addr), &c, 1), 1);
+		ck_assert_int_eq(c, i % 5 < 2 ? 'a' : i % 5 < 4 ? 'b' : 0);
+	}
+	/* a failure in the middle: an offset that is no multiple of the page size */
+	maps[7].offset = 17;
+	ck_assert_int_eq(pf_mmap_batch(g.thread, maps, ARRAY_SIZE(maps)), -EINVAL);
+	maps[7].offset = 0;
+	maps[7].fd = -1;
+	ck_assert_int_eq(pf_mmap_batch(g.thread, maps, ARRAY_SIZE(maps)), 0);
+	expect_syscall(g.thread, 39);
+	guest_end(&g);
+}
+END_TEST
+
 START_TEST(single_step)
 {
 	struct guest g = START(g_steps);
@@ -541,6 +634,10 @@ static Suite *suite(const char *name)
 	tcase_add_test(c, death);
 	tcase_add_test(c, arguments_are_brought);
 	tcase_add_test(c, late_writes);
+	tcase_add_test(c, late_write_fault_is_the_result);
+	tcase_add_test(c, late_writes_beyond_the_room);
+	tcase_add_test(c, result_survives_interrupt);
+	tcase_add_test(c, map_batches);
 	tcase_add_test(c, single_step);
 	tcase_add_test(c, many_spaces);
 	tcase_set_timeout(c, 20);
