@@ -31,6 +31,8 @@ static int claim(struct task *t)
 		if (other != t && !other->exited)
 			task_add_work(other, WORK_EXIT);
 	}
+	if (p->nthreads > 1)
+		process_insist(p);
 	return 0;
 }
 
@@ -73,6 +75,7 @@ int exec_de_thread(struct task *t)
 		return r;
 	while (r == 0 && !is_alone(t))
 		r = task_sleep_killable(t, SLEEP_FOREVER);
+	ktimer_cancel(&p->kill_timer);
 	SCOPED_LOCK(&tasklist);
 	if (r == 0)
 		become_leader(t);

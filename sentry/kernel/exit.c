@@ -53,6 +53,40 @@ void task_free_extras(struct task *t)
 	ptrace_free(t);
 }
 
+/*
+ * A guest can keep a thread's stub from answering interrupts. So whoever is told to exit has half a
+ * second to come out of the guest by himself; then the whole stub dies, which brings them all out.
+ * (Not at once: a killed process may have robust futexes in memory that others share.)
+ */
+#define PATIENCE (500 * NSEC_PER_MSEC)
+
+static void insist(struct ktimer *timer)
+{
+	struct process *p = container_of(timer, struct process, kill_timer);
+	struct task *t;
+
+	SCOPED_LOCK(&tasklist);
+	list_for_each(t, &p->threads, thread_node)
+	{
+		struct mm *mm = t == p->exec_task || !task_killed(t) ? NULL : task_get_mm(t);
+
+		if (!mm)
+			continue;
+		pf_space_kill(mm->space);
+		mm_put(mm);
+	}
+}
+
+void process_insist_init(struct process *p)
+{
+	ktimer_init(&p->kill_timer, insist);
+}
+
+void process_insist(struct process *p)
+{
+	ktimer_arm(&p->kill_timer, host_monotonic_ns() + PATIENCE);
+}
+
 /* --- memory ------------------------------------------------------------------------------------ */
 
 static void clear_tid(struct task *t)
@@ -490,8 +524,10 @@ void task_finish(struct task *t)
 
 	ptrace_event(t, PTRACE_EVENT_EXIT, (uint64_t)t->exit_code);
 	last = stop_signals(t);
-	if (last)
+	if (last) {
+		ktimer_cancel(&p->kill_timer);
 		process_timers_exit(p, true);
+	}
 	leave_memory(t);
 	if (sysv_task_exit)
 		sysv_task_exit(t);

@@ -114,6 +114,10 @@ struct pid *pid_reserve(struct container *c, int set_tid, int *err);
 void pid_unreserve(struct container *c, struct pid *pid);
 
 /* --- exit.c --- */
+/* Threads of p were told to exit: if some do not come out of the guest soon, their stub is killed.
+ * Any locks up to the sighand's. */
+void process_insist(struct process *p);
+void process_insist_init(struct process *p);
 void process_reparent_locked(struct process *p);
 /* A zombie thread that is not the leader leaves the list (its tracer has waited for it). */
 void task_reap_thread_locked(struct task *t);

@@ -90,6 +90,7 @@ static struct task *choose(struct process *p, struct task *t, bool group, int si
 void process_group_exit_locked(struct process *p, int wait_status)
 {
 	struct task *t;
+	bool others = false;
 
 	mutex_assert_held(&p->sighand->lock);
 	if (!p->group_exit) {
@@ -99,9 +100,13 @@ void process_group_exit_locked(struct process *p, int wait_status)
 	p->group_stop_count = 0;
 	list_for_each (t, &p->threads, thread_node) {
 		t->jobctl &= ~JOB_STOP_PENDING;
-		if (!t->exited)
-			task_add_work(t, WORK_EXIT);
+		if (t->exited)
+			continue;
+		task_add_work(t, WORK_EXIT);
+		others |= t != task_current();
 	}
+	if (others)
+		process_insist(p);
 }
 
 static bool is_fatal(struct process *p, struct task *t, int sig)

@@ -111,6 +111,7 @@ struct process *process_new(struct container *c, struct sighand *sighand)
 	waitq_init(&p->wait_wq);
 	waitq_init(&p->pidfd_wq);
 	mutex_init(&p->limit_lock, RANK_LEAF);
+	process_insist_init(p);
 	p->start_time = host_monotonic_ns();
 	return p;
 }

@@ -21,6 +21,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/guest_access.h"
 #include "sentry/core/sleeper.h"
+#include "sentry/core/timer.h"
 #include "sentry/core/waitq.h"
 #include "sentry/fs/fdtable.h"
 #include "sentry/fs/fs_context.h"
@@ -178,6 +179,8 @@ struct process {
 	int group_exit_code;
 	struct task *exec_task; /* waits in execve for all others to go */
 	atomic_int nsigqueue;	/* queued siginfos, against RLIMIT_SIGPENDING */
+
+	struct ktimer kill_timer; /* see process_insist */
 
 	struct mutex limit_lock;    /* RANK_LEAF */
 	struct rlimit64 limits[16]; /* limit_lock */
