@@ -68,12 +68,12 @@ static void insist(struct ktimer *timer)
 	SCOPED_LOCK(&tasklist);
 	list_for_each(t, &p->threads, thread_node)
 	{
-		struct mm *mm = t == p->exec_task || !task_killed(t) ? NULL : task_get_mm(t);
-
-		if (!mm)
+		if (t == p->exec_task || !task_killed(t))
 			continue;
-		pf_space_kill(mm->space);
-		mm_put(mm);
+		mutex_lock(&t->alloc_lock);
+		if (t->mm)
+			pf_space_kill(t->mm->space);
+		mutex_unlock(&t->alloc_lock);
 	}
 }
 
@@ -397,6 +397,18 @@ void task_reap_thread_locked(struct task *t)
 		become_zombie(p);
 }
 
+/* Queued timer signals hold their timers, and those the process. */
+static void drop_signals(struct task *t)
+{
+	struct process *p = t->process;
+
+	mutex_lock(&p->sighand->lock);
+	sigpending_flush(&t->pending, p);
+	if (p->live_threads == 0)
+		sigpending_flush(&p->pending, p);
+	mutex_unlock(&p->sighand->lock);
+}
+
 static void leave_tree(struct task *t)
 {
 	struct process *p = t->process;
@@ -404,6 +416,7 @@ static void leave_tree(struct task *t)
 
 	SCOPED_LOCK(&tasklist);
 	atomic_store(&t->state, 'Z');
+	drop_signals(t);
 	thread_leaves_children(t);
 	keep = ptrace_exit_locked(t);
 	if (p->leader == t) {

@@ -50,16 +50,19 @@ static void add_task(struct task *t, struct rusage *u)
 	u->ru_nivcsw += (long)t->nivcsw;
 }
 
+/* Under tasklist, where the last reference of an mm must not be put: so without taking one. */
 static void live_rss(struct process *p, struct rusage *u)
 {
-	struct mm *mm = p->leader ? task_get_mm(p->leader) : NULL;
-	uint64_t now, peak;
+	struct task *t = p->leader;
+	uint64_t now, peak = 0;
 
-	if (!mm)
+	if (!t)
 		return;
-	pf_space_rss(mm->space, &now, &peak);
+	mutex_lock(&t->alloc_lock);
+	if (t->mm)
+		pf_space_rss(t->mm->space, &now, &peak);
+	mutex_unlock(&t->alloc_lock);
 	u->ru_maxrss = max(u->ru_maxrss, (long)(peak * (GUEST_PAGE / 1024)));
-	mm_put(mm);
 }
 
 void process_rusage_locked(struct process *p, struct rusage *u)
