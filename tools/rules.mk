@@ -1,4 +1,12 @@
-# Installing, the demonstration, and the documents that are made by programs.
+# Generated sources, installing, the demonstration, and documents made by programs.
+
+# The seccomp allow-list of each process, from the #host: tags beside the wrappers.
+$(B)/gen/seccomp_%.h: tools/seccomp-list $(COMMON_SRC)
+	@mkdir -p $(@D)
+	$(Q)tools/seccomp-list $* $(COMMON_SRC) > $@.tmp && mv $@.tmp $@
+
+$(B)/obj/common/confine_seccomp.o: $(B)/gen/seccomp_sentry.h $(B)/gen/seccomp_gofer.h
+
 
 PREFIX ?= /usr/local
 
