@@ -244,6 +244,16 @@ struct dentry *dentry_new_nameless(struct dentry *parent, struct inode *inode)
 	return d;
 }
 
+struct dentry *dentry_new_anon(struct inode *inode, const char *name)
+{
+	struct dentry *d =
+	    dentry_new(inode->sb, name, min(strlen(name), (size_t)NAME_MAX_LEN), inode);
+
+	d->parent = d;
+	d->flags |= DENTRY_ANON;
+	return d;
+}
+
 /* --- lookup ----------------------------------------------------------------------- */
 
 static struct dentry *find_get(struct dentry *parent, const char *name, size_t len)

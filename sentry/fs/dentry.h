@@ -23,6 +23,7 @@
 
 #define DENTRY_DELETED BIT(0)	 /* its name was removed while it was in use */
 #define DENTRY_REFERENCED BIT(1) /* used since it came onto the LRU list */
+#define DENTRY_ANON BIT(2)	 /* stands alone: its name is the whole path */
 
 struct dentry {
 	atomic_uint count;     /* 0 -> 1 and 1 -> 0 happen under dcache_lock */
@@ -59,6 +60,9 @@ int dentry_lookup(struct dentry *parent, const char *name, size_t len,
 		  struct dentry **out) MUST_CHECK;
 /* A nameless child (O_TMPFILE), shown as "#INO (deleted)"; owned. */
 struct dentry *dentry_new_nameless(struct dentry *parent, struct inode *inode);
+
+/* In no tree: for an inode without a name (anon_path); owned. */
+struct dentry *dentry_new_anon(struct inode *inode, const char *name);
 
 /* The directory's dir_lock is held for the following. */
 void dentry_instantiate(struct dentry *d, struct inode *inode); /* a negative one; borrowed */

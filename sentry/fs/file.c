@@ -32,6 +32,8 @@ void file_init(struct file *f, const struct file_ops *ops, struct inode *inode,
 	atomic_init(&f->owner, 0);
 	atomic_init(&f->owner_type, 0);
 	atomic_init(&f->owner_sig, 0);
+	atomic_init(&f->read_timeout, 0);
+	atomic_init(&f->write_timeout, 0);
 	list_init(&f->epoll_items);
 	f->counts_writer = false;
 	atomic_init(&f->has_flock, false);

@@ -335,3 +335,32 @@ void mount_ns_enter(struct mount_ns *ns, struct fs_context *fs)
 	mutex_unlock(&fs->lock);
 	mount_ns_put(old);
 }
+
+/* Which superblocks, without calling any under the lock; at most `max`, each once. */
+static size_t collect_superblocks(struct mount_ns *ns, struct superblock **out, size_t max)
+{
+	SCOPED_LOCK(&mount_lock);
+	struct mount *m;
+	size_t n = 0;
+
+	list_for_each (m, &ns->mounts, all) {
+		size_t i = 0;
+
+		while (i < n && out[i] != m->sb)
+			i++;
+		if (i == n && n < max && m->sb->ops && m->sb->ops->sync)
+			out[n++] = superblock_get(m->sb);
+	}
+	return n;
+}
+
+void mount_ns_sync(struct mount_ns *ns)
+{
+	struct superblock *list[256];
+	size_t n = collect_superblocks(ns, list, ARRAY_SIZE(list));
+
+	for (size_t i = 0; i < n; i++) {
+		(void)list[i]->ops->sync(list[i]);
+		superblock_put(list[i]);
+	}
+}

@@ -78,6 +78,9 @@ int mount_want_write(struct mount *m) MUST_CHECK;
 /* The mount that lies on (parent, mountpoint), borrowed, or NULL; under dcache_lock. */
 struct mount *mount_on_locked(struct mount *parent, const struct dentry *mountpoint);
 
+/* sync(2): every superblock that is mounted here. */
+void mount_ns_sync(struct mount_ns *ns);
+
 #define MOUNT_FORMAT_MOUNTS 0
 #define MOUNT_FORMAT_INFO 1
 #define MOUNT_FORMAT_STATS 2

@@ -63,6 +63,10 @@ int path_walk_parent(const struct walk_env *env, const struct path *base, const 
  * -ENAMETOOLONG. */
 ssize_t path_name(const struct path *p, const struct path *root, char *buf, size_t size) MUST_CHECK;
 
+/* A path, owned, of an inode that has no name: for /proc/PID/fd/N. path_name of it gives
+ * "pipe:[INO]", "anon_inode:NAME", "/memfd:NAME (deleted)". */
+int anon_path(struct inode *inode, struct path *out) MUST_CHECK;
+
 struct inode *path_inode(const struct path *p); /* borrowed; NULL for a negative dentry */
 
 #endif

@@ -561,6 +561,14 @@ ssize_t path_name(const struct path *p, const struct path *root, char *buf, size
 	if (size == 0 || !prepend(buf, &at, "", 1))
 		return -ENAMETOOLONG;
 	mutex_lock(&dcache_lock);
+	if (p->dentry->flags & DENTRY_ANON) {
+		size_t n = p->dentry->len;
+
+		if (n < size)
+			memcpy(buf, p->dentry->name, n + 1);
+		mutex_unlock(&dcache_lock);
+		return n < size ? (ssize_t)n + 1 : -ENAMETOOLONG;
+	}
 	if ((p->dentry->flags & DENTRY_DELETED) &&
 	    !prepend(buf, &at, deleted, sizeof(deleted) - 1)) {
 		mutex_unlock(&dcache_lock);
