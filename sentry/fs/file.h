@@ -95,8 +95,6 @@ struct file {
 	atomic_int owner;      /* pid > 0, -pgrp < 0 */
 	atomic_int owner_type; /* F_OWNER_* */
 	atomic_int owner_sig;
-	/* SO_RCVTIMEO, SO_SNDTIMEO: ns, 0 none. */
-	atomic_uint_fast64_t read_timeout, write_timeout;
 	struct list epoll_items; /* guarded by epoll's lock: watches to drop at release */
 	bool counts_writer;	 /* own to vfs_open: inode and mount count it as a writer */
 	atomic_bool has_flock;	 /* may hold flock or OFD locks */
