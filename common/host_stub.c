@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,9 +32,12 @@ void host_unmap(void *p, size_t n)
 }
 
 /* #host: futex sentry */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect)
+int host_shared_futex_wait(uint32_t *word, uint32_t expect, int timeout_ms)
 {
-	return (int)result(syscall(SYS_futex, word, FUTEX_WAIT, expect, NULL, NULL, 0));
+	struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+
+	return (int)result(
+	    syscall(SYS_futex, word, FUTEX_WAIT, expect, timeout_ms >= 0 ? &ts : NULL, NULL, 0));
 }
 
 void host_shared_futex_wake(uint32_t *word)
@@ -55,6 +59,20 @@ ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n)
 	struct iovec local = {(void *)from, n}, remote = {(void *)to, n};
 
 	return result(process_vm_writev(pid, &local, 1, &remote, 1, 0));
+}
+
+/* #host: sched_setaffinity sentry */
+int host_set_cpu(pid_t tid, int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+	} else {
+		memset(&set, 0xff, sizeof(set));
+	}
+	return (int)result(sched_setaffinity(tid, sizeof(set), &set));
 }
 
 /* #host: kill sentry */

@@ -14,14 +14,17 @@ struct seccomp_notif_addfd;
 void *host_map_shared(int fd, size_t n) MUST_CHECK;
 void host_unmap(void *p, size_t n);
 
-/* A futex word that another process shares. Wait: until woken, a signal, or the word differs. */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect);
+/* A futex word that another process shares. Wait: until woken, a signal, the word differs, or (if
+ * timeout_ms >= 0) -ETIMEDOUT. */
+int host_shared_futex_wait(uint32_t *word, uint32_t expect, int timeout_ms);
 void host_shared_futex_wake(uint32_t *word);
 
 /* Copies from or to another process's memory; bytes done, or -EFAULT, -ESRCH. */
 MUST_CHECK ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n);
 MUST_CHECK ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n);
 
+/* Pins a thread (0: the caller) to one CPU, or with -1 to none. */
+int host_set_cpu(pid_t tid, int cpu);
 int host_kill(pid_t pid, int sig);
 int host_tgkill(pid_t tgid, pid_t tid, int sig);
 

@@ -127,8 +127,7 @@ static void dispatch(const struct seccomp_notif *n)
 	bool taken = false;
 
 	pthread_mutex_lock(&list_lock);
-	list_for_each_safe(e, tmp, &expected, node)
-	{
+	list_for_each_safe (e, tmp, &expected, node) {
 		taken = is_from(n, e->t) ? asked_by_stub(e, n) : asked_by_child(e, n);
 		if (taken)
 			break;
@@ -179,8 +178,7 @@ static void await(struct expectation *e)
 			pthread_mutex_unlock(&receiver);
 			break;
 		}
-		host_futex_wait(&e->done, 0,
-				host_monotonic_ns() + PIECE_MS * NSEC_PER_MSEC);
+		host_futex_wait(&e->done, 0, host_monotonic_ns() + PIECE_MS * NSEC_PER_MSEC);
 		if (pf.ops->finished(e->t))
 			break;
 	}

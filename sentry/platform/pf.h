@@ -8,6 +8,7 @@
  *   spawn.c      making processes and threads by commands to a stub
  *   template.c   the first stub, made by fork from the sentry
  *   zygote.c     a container's stub and its spare children
+ *   place.c      CPUs: pinning and spinning
  *   memory.c     layout calls and copies
  *   systrap/, ptrace/   how a thread runs (struct pf_ops)
  *
@@ -23,6 +24,7 @@
 
 #include "common/list.h"
 #include "common/refcount.h"
+#include "sentry/platform/place.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/stub/stub.h"
 
@@ -84,7 +86,7 @@ struct pf_thread {
 	unsigned int nlate;
 	struct stub_copy late[STUB_LATE];
 	uint32_t window_used;
-	uint32_t spin_score;
+	struct place place;
 
 	atomic_ulong user_ns, system_ns;
 	uint64_t stopped_at; /* monotonic-like cycles */

@@ -33,6 +33,7 @@ int pf_init(const struct pf_config *config)
 	if (!pf.ops)
 		return -EINVAL;
 	frame_init();
+	place_init();
 	return template_start();
 }
 

@@ -99,6 +99,10 @@ void pf_thread_attach(struct pf_thread *t);
 /* Ends the guest thread and frees t. Drops the thread's reference on its space. */
 void pf_thread_exit(struct pf_thread *t);
 
+/* The calling thread, which drives a thread of guest code, goes to sleep or is awake again:
+ * tells others that there is a CPU to spin on. Optional, cheap, any thread. */
+void pf_task_sleeps(bool asleep);
+
 /* Runs guest code until the next event. Pending changes of registers take effect. */
 void pf_run(struct pf_thread *t, struct pf_event *event);
 /* Any thread: makes a running pf_run, or else the next one, return PF_INTERRUPT. Cheap if

@@ -23,6 +23,7 @@ static void inherit(struct pf_thread *to, struct pf_thread *from)
 	to->frame = from->frame;
 	frame_copy(to->mbox, to->stub_mbox, from->mbox, from->stub_mbox, from->frame);
 	to->mbox->uc = to->frame;
+	place_inherit(to, from);
 }
 
 static void start_zeroed(struct pf_thread *t)

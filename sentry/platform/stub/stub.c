@@ -222,6 +222,7 @@ static void serve(struct mbox *m)
 		late_copies(m, uc);
 	if (m->set_base)
 		set_bases(m);
+	m->run_tsc = __builtin_ia32_rdtsc();
 	stub_sigreturn(uc);
 }
 
@@ -305,7 +306,7 @@ void stub_signal(int sig, void *info, struct stub_ucontext *uc)
 	m->sig = (uint32_t)sig;
 	m->uc = (uint32_t)((uint64_t)uc - (uint64_t)m);
 	m->ncopies = 0;
-	m->tsc = __builtin_ia32_rdtsc();
+	m->event_tsc = __builtin_ia32_rdtscp(&m->cpu);
 	get_bases(m);
 	if (sig == SIG_SYS)
 		copy_args(m, uc);

@@ -106,7 +106,8 @@ struct mbox {
 
 	/* --- written by the stub at each event --- */
 	uint64_t fs_base, gs_base;
-	uint64_t tsc; /* when the event happened */
+	uint64_t run_tsc, event_tsc; /* when guest code began, and when the event ended it */
+	uint32_t cpu, pad2;
 	struct stub_copy copies[6];
 
 	struct stub_copy late[STUB_LATE]; /* to guest memory, on CMD_RUN */

@@ -22,7 +22,6 @@
 
 #include "common/host_stub.h"
 #include "sentry/platform/pf.h"
-#include "sentry/platform/systrap/spin.h"
 
 #define ARCH_X86_64 0xc000003eU
 
@@ -33,11 +32,12 @@ static uint32_t turn_of(struct pf_thread *t)
 	return __atomic_load_n(&t->mbox->turn, __ATOMIC_ACQUIRE);
 }
 
-static void give(struct pf_thread *t, enum stub_cmd cmd)
+static void give(struct pf_thread *t, enum stub_cmd cmd, uint32_t spin)
 {
 	struct mbox *m = t->mbox;
 
 	m->cmd = cmd;
+	m->spin = spin;
 	__atomic_exchange_n(&m->turn, TURN_STUB, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&m->stub_sleeps, __ATOMIC_ACQUIRE))
 		host_shared_futex_wake(&m->turn);
@@ -54,7 +54,8 @@ static void sleep_for_turn(struct pf_thread *t)
 
 		if (turn == TURN_SENTRY)
 			break;
-		host_shared_futex_wait(&m->turn, turn);
+		if (host_shared_futex_wait(&m->turn, turn, place_timeout(t)) == -ETIMEDOUT)
+			place_overdue(t);
 	}
 	__atomic_store_n(&m->sentry_sleeps, 0, __ATOMIC_RELAXED);
 }
@@ -62,7 +63,7 @@ static void sleep_for_turn(struct pf_thread *t)
 /* False: the process is dead. */
 static bool take(struct pf_thread *t)
 {
-	if (!spin_for(&t->mbox->turn, TURN_SENTRY, &t->spin_score))
+	if (!place_spin(t, &t->mbox->turn, TURN_SENTRY))
 		sleep_for_turn(t);
 	return !atomic_load(&t->space->dead);
 }
@@ -71,7 +72,7 @@ static int systrap_post(struct pf_thread *t, enum stub_cmd cmd)
 {
 	if (atomic_load(&t->space->dead))
 		return -ESRCH;
-	give(t, cmd);
+	give(t, cmd, 0);
 	return 0;
 }
 
@@ -139,6 +140,7 @@ static bool read_event(struct pf_thread *t, struct pf_event *event)
 	t->regs.orig_rax = (unsigned long long)-1;
 	t->regs.fs_base = t->loaded_fs = m->fs_base;
 	t->regs.gs_base = t->loaded_gs = m->gs_base;
+	place_after(t, m->cpu, m->event_tsc - m->run_tsc);
 	t->ncopies = 0;
 	t->window_used = 0;
 	event->signo = sig;
@@ -212,7 +214,7 @@ static void systrap_run(struct pf_thread *t, struct pf_event *event)
 		return;
 	}
 	store_regs(t);
-	give(t, CMD_RUN);
+	give(t, CMD_RUN, place_before(t));
 	if (!take(t)) {
 		event_death(t, event);
 	} else if (!read_event(t, event)) {
@@ -235,12 +237,14 @@ static void systrap_kick(struct pf_thread *t)
 /* The main thread stays, stopped: the process is addressed by its id. */
 static void systrap_exit(struct pf_thread *t)
 {
+	place_leave(t);
 	if (!t->leader && !atomic_load(&t->space->dead))
-		give(t, CMD_EXIT);
+		give(t, CMD_EXIT, 0);
 }
 
 static void systrap_attach(struct pf_thread *t)
 {
+	place_attach(t);
 }
 
 static int systrap_sync_frame(struct pf_thread *t)

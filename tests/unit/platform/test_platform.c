@@ -556,8 +556,11 @@ START_TEST(map_batches)
 	ck_assert_int_eq(host_pwrite(a, "a", 1, 0x1000), 1);
 	ck_assert_int_eq(host_pwrite(b, "b", 1, 0x1000), 1);
 	for (unsigned int i = 0; i < ARRAY_SIZE(maps); i++)
-		maps[i] = (struct pf_map){0x400000 + i * 0x1000, 0x1000,     PROT_READ,
-					  MAP_PRIVATE,		 i % 5 < 2 ? a : i % 5 < 4 ? b : -1,
+		maps[i] = (struct pf_map){0x400000 + i * 0x1000,
+					  0x1000,
+					  PROT_READ,
+					  MAP_PRIVATE,
+					  i % 5 < 2 ? a : i % 5 < 4 ? b : -1,
 					  0x1000};
 	ck_assert_int_eq(pf_mmap_batch(g.thread, maps, ARRAY_SIZE(maps)), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(maps); i++) {
