@@ -1,6 +1,7 @@
 #include "common/host_stdio.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 
 static long result(long r)
@@ -51,4 +52,19 @@ ssize_t host_write_nowait(int fd, const void *buf, size_t n)
 int host_fionread(int fd, int *bytes)
 {
 	return (int)result(ioctl(fd, FIONREAD, bytes));
+}
+
+/* #host: fcntl[1&0xffffffff=4] sentry */
+int host_set_nonblock(int fd)
+{
+	int flags = host_getfl(fd);
+
+	return flags < 0 ? flags : (int)result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+/* #host: ioctl[1&0xffffffff=0x5413] sentry */
+void host_get_winsize(int fd, struct winsize *ws)
+{
+	if (ioctl(fd, TIOCGWINSZ, ws))
+		*ws = (struct winsize){0};
 }

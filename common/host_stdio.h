@@ -6,6 +6,7 @@
 #define GARRISON_COMMON_HOST_STDIO_H
 
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include "common/host_file.h"
 
@@ -15,5 +16,9 @@ MUST_CHECK ssize_t host_write_nowait(int fd, const void *buf, size_t n);
 /* Of POLLIN, POLLOUT, ...: what holds now. */
 uint32_t host_poll_now(int fd, uint32_t events);
 MUST_CHECK int host_fionread(int fd, int *bytes);
+/* Only for a description that nobody else uses. */
+MUST_CHECK int host_set_nonblock(int fd);
+/* All zero if fd is no terminal. */
+void host_get_winsize(int fd, struct winsize *ws);
 
 #endif

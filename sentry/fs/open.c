@@ -148,7 +148,8 @@ static int open_place(const struct path *path, const struct cred *cred, int flag
 	}
 	err = created ? 0 : check_open(path, cred, flags, access_mask(flags));
 	if (err == 0)
-		err = open_counted(path, cred, flags & FILE_KEEP_FLAGS, out);
+		/* O_NOCTTY is for ttys; file_init drops it. */
+		err = open_counted(path, cred, flags & (FILE_KEEP_FLAGS | O_NOCTTY), out);
 	if (err == 0 && (flags & O_TRUNC) && !created)
 		err = truncate_opened(path, cred, out);
 	if (err == 0)

@@ -78,9 +78,10 @@ struct tty {
 	struct session *session; /* owned; whose controlling terminal this is; NULL: none */
 	int pgrp;		 /* in the foreground; 0: none */
 
-	/* Where it appears: a slot of a devpts instance. */
-	struct devpts *devpts; /* owned; NULL: nowhere */
-	int index;
+	/* Where it appears: a name in a devpts. Set once, before others know the terminal;
+	 * the inode keeps the file system. */
+	struct inode *inode; /* owned; NULL: nowhere */
+	int index;	     /* -1: nowhere */
 
 	/* packet mode of a pty's master */
 	bool packet;
@@ -162,22 +163,28 @@ long tty_ioctl(struct tty *tty, struct file *f, unsigned int cmd, uint64_t arg, 
 	       bool from_master);
 void tty_set_winsize_locked(struct tty *tty, const struct winsize *ws);
 
-/* --- pty.c, devpts.c */
+/* --- devpts.c */
 struct devpts;
-struct devpts *devpts_get(struct devpts *d);
-void devpts_put(struct devpts *d);
-/* Gives tty a slot and an inode, named by the index; -ENOSPC. */
+/* The devpts that sb is, or NULL; borrowed. */
+struct devpts *devpts_of(struct superblock *sb);
+/* Where the container has its devpts (/dev/pts): an owned path, or -ENODEV. */
+int devpts_of_container(struct container *c, struct path *out) MUST_CHECK;
+/* Gives tty an index and an inode; -ENOSPC. */
 int devpts_add(struct devpts *d, struct tty *tty, const struct cred *cred) MUST_CHECK;
-/* The name goes; open files stay. */
+/* The name goes; open files stay. May be called twice. */
 void devpts_remove(struct tty *tty);
-/* The slave's inode, owned, or NULL. */
-struct inode *devpts_inode(struct tty *tty);
-struct devpts *devpts_of_path(const struct path *path); /* owned, or NULL */
-struct devpts *devpts_latest(void);			/* owned, or NULL */
-/* An owned path to the terminal's name below mnt's root, or -ENOENT. */
-int devpts_path(struct tty *tty, struct mount *mnt, struct path *out) MUST_CHECK;
+/* Opens the terminal through its name below mnt (NULL: no name). */
+int devpts_open_tty(struct tty *tty, struct mount *mnt, const struct cred *cred, int flags,
+		    struct file **out) MUST_CHECK;
+void devpts_register(void);
+
+/* --- pty.c */
 int pty_open_master(struct devpts *d, struct inode *inode, const struct path *path,
 		    const struct cred *cred, int flags, struct file **out) MUST_CHECK;
+
+#define TTY_AUX_MAJOR 5
+#define TTY_PTS_MAJOR 136
+#define TTY_PTS_MAX 4096 /* as /proc/sys/kernel/pty/max */
 
 /* --- console.c */
 struct tty *console_of(struct container *c); /* the first one; owned, or NULL */

@@ -359,7 +359,7 @@ static long ioctl_state(struct tty *tty, unsigned int cmd, uint64_t arg, struct 
 	case TIOCSSOFTCAR:
 		return set_software_carrier(tty, arg, t);
 	case TIOCGDEV:
-		return put_int(t, arg, (int)tty_rdev(tty));
+		return put_int(t, arg, (int)tty_dev(tty));
 	case TIOCSTI:
 		return simulate_input(tty, arg, t);
 	case TIOCVHANGUP:

@@ -1,15 +1,16 @@
 /*
  * Controlling terminals and job control (setsid(2), tcsetpgrp(3), termios(3)).
  *
- * A terminal belongs to at most one session (tty.session, an owned reference) and
- * a session has at most one terminal (session.tty, borrowed): both are set and
- * cleared together, under the terminal's lock. Deviation from Linux: a process
+ * A terminal belongs to at most one session and a session has at most one
+ * terminal: both are set and cleared together, under the terminal's lock, and
+ * each keeps the other. A session lets go when its leader exits. Deviation from Linux: a process
  * that is not the session's leader cannot give up the terminal for itself alone
  * (TIOCNOTTY): the call succeeds and changes nothing.
  */
 #include <errno.h>
 #include <signal.h>
 
+#include "common/log.h"
 #include "sentry/abi/restart.h"
 #include "sentry/kernel/session.h"
 #include "sentry/kernel/signal.h"
@@ -61,11 +62,14 @@ void tty_forget_session_locked(struct tty *tty)
 	tty->session = NULL;
 	tty->pgrp = 0;
 	session_put(s);
+	if (ref_put(&tty->ref))
+		panic("a terminal's last reference was its session's, although it is in use");
 }
 
 static void claim_locked(struct tty *tty, struct session *s, int pgrp)
 {
 	tty_forget_session_locked(tty);
+	tty_get(tty);
 	tty->session = session_get(s);
 	tty->pgrp = pgrp;
 	session_set_tty(s, tty);
@@ -86,11 +90,6 @@ void tty_acquire_on_open(struct tty *tty, struct task *t)
 		claim_locked(tty, s, task_pgrp(t));
 	mutex_unlock(&tty->lock);
 	session_put(s);
-}
-
-static void take_ref(struct tty *tty)
-{
-	tty_ref(tty);
 }
 
 /* The session loses its terminal: the foreground group is told. */
@@ -115,7 +114,7 @@ static void leave(struct tty *tty, struct session *s, bool exiting)
 void tty_session_exit(struct session *s)
 {
 	struct task *t = task_current();
-	struct tty *tty = t ? task_tty(t, take_ref) : NULL;
+	struct tty *tty = t ? task_tty(t, tty_get) : NULL;
 
 	if (!tty)
 		return;

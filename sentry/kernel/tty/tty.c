@@ -6,7 +6,7 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <signal.h>
-#include <sys/ttydefaults.h>
+#include <sys/sysmacros.h>
 
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
@@ -67,22 +67,30 @@ void tty_setup(struct tty *tty, const struct tty_ops *ops, struct container *c)
 void tty_teardown(struct tty *tty)
 {
 	ktimer_cancel(&tty->timer);
-	if (tty->devpts)
-		devpts_put(tty->devpts);
 	waitq_destroy(&tty->wq);
 	mutex_destroy(&tty->lock);
 }
 
-struct tty *tty_ref(struct tty *tty)
+void tty_get(struct tty *tty)
 {
 	ref_get(&tty->ref);
-	return tty;
 }
 
 void tty_put(struct tty *tty)
 {
 	if (tty && ref_put(&tty->ref))
 		tty->ops->release(tty);
+}
+
+uint64_t tty_dev(struct tty *tty)
+{
+	return tty->index >= 0 ? makedev(TTY_PTS_MAJOR, tty->index) : makedev(TTY_AUX_MAJOR, 1);
+}
+
+int tty_foreground(struct tty *tty)
+{
+	SCOPED_LOCK(&tty->lock);
+	return tty->pgrp ? tty->pgrp : -1;
 }
 
 void tty_wake_locked(struct tty *tty, uint32_t events)
@@ -243,8 +251,9 @@ int tty_file_new(struct tty *tty, struct inode *inode, const struct path *path,
 	file_init(&tf->file, &tty_file_ops, inode, path, cred, flags & ~O_NOCTTY);
 	tf->file.wq = &tty->wq;
 	tf->file.caps = FILE_STREAM_CHUNKS;
-	tf->tty = tty_ref(tty);
-	if (!(flags & O_NOCTTY) && task_current())
+	tf->tty = tty;
+	tty_get(tty);
+	if (!(flags & O_NOCTTY) && (flags & O_ACCMODE) != O_WRONLY && task_current())
 		tty_acquire_on_open(tty, task_current());
 	*out = &tf->file;
 	return 0;

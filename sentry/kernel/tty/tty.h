@@ -10,10 +10,13 @@
 
 struct tty;
 
-struct tty *tty_ref(struct tty *tty); /* "get" would read as a lookup */
+void tty_get(struct tty *tty);
 void tty_put(struct tty *tty);
 /* Its number as stat(2) and /proc/PID/stat give it. */
-uint64_t tty_rdev(struct tty *tty);
+uint64_t tty_dev(struct tty *tty);
+
+/* The process group in the foreground, or -1. */
+int tty_foreground(struct tty *tty);
 
 /*
  * A terminal of the container whose far end is a host fd: the slave side of a host pty,
@@ -26,9 +29,6 @@ int tty_open_file(struct tty *tty, const struct cred *cred, int flags,
 		  struct file **out) MUST_CHECK;
 /* The window has changed: SIGWINCH to the foreground if the size differs. */
 void tty_resize(struct tty *tty, unsigned short rows, unsigned short cols);
-
-/* The container goes: its consoles hang up. */
-void tty_container_gone(struct container *c);
 
 /* Registers /dev/tty, /dev/console, /dev/ptmx and the file system devpts. At start. */
 void tty_init(void);
