@@ -10,14 +10,14 @@
 #include <errno.h>
 #include <poll.h>
 
-int socket_accept_push(struct socket *listener, struct socket *conn)
+int socket_accept_push(struct socket *listener, struct socket *conn, unsigned int extra)
 {
 	int r = 0;
 
 	mutex_lock(&listener->lock);
 	if (listener->state != SOCK_LISTENING || listener->shutdown & SHUTDOWN_RECV)
 		r = -ECONNREFUSED;
-	else if (listener->accept_count > listener->backlog)
+	else if (listener->accept_count > listener->backlog + extra)
 		r = -EAGAIN;
 	else {
 		list_add_tail(&listener->accept_queue, &conn->accept_node);

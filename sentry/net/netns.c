@@ -19,6 +19,7 @@ struct net_namespace *net_namespace_new(void)
 			list_init(&ns->ports[p][i]);
 	list_init(&ns->unix_all);
 	list_init(&ns->inet_all);
+	list_init(&ns->netlink_all);
 	return ns;
 }
 

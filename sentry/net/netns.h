@@ -22,8 +22,8 @@ struct net_namespace {
 	struct list unix_all;			      /* struct unix_socket.all_node */
 	struct list ports[PORT_PROTOCOLS][PORT_HASH]; /* struct inet_socket.port_node */
 	struct list inet_all;			      /* struct inet_socket.all_node */
+	struct list netlink_all;		      /* struct netlink_socket.node */
 	uint32_t next_autobind;
-	uint16_t next_port;
 };
 
 struct net_namespace *net_namespace_new(void);

@@ -24,6 +24,8 @@ struct scm {
 	bool has_creds;
 	int pid;
 	uint32_t uid, gid;
+	/* IP: what the sender asked for, or what arrived; 0: the default, else value + 1 */
+	uint16_t ttl, tos;
 };
 
 /* Drops the files. Bounded stack, however deep sockets are nested in queues. */

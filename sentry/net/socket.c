@@ -109,7 +109,9 @@ void socket_init(struct socket *s, const struct socket_ops *ops, struct net_name
 	file_init(&s->file, &socket_file_ops, inode, NULL, cred, O_RDWR);
 	inode_put(inode);
 	s->file.wq = &s->wq;
-	s->file.caps = FILE_RAW_WINDOW | (type == SOCK_STREAM ? FILE_STREAM_CHUNKS : 0);
+	/* Netlink parses what is written, all others just copy it. */
+	s->file.caps = (domain != AF_NETLINK ? FILE_RAW_WINDOW : 0) |
+		       (type == SOCK_STREAM ? FILE_STREAM_CHUNKS : 0);
 	ref_init(&s->ref);
 	s->ops = ops;
 	s->domain = domain;

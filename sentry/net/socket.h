@@ -60,8 +60,9 @@ struct sock_recv {
 	/* out */
 	int msg_flags;
 	struct sock_addr from;
-	struct scm *scm;  /* NULL: ancillary data not wanted */
-	uint64_t time_ns; /* of arrival; 0: not known */
+	struct sock_addr local; /* where a datagram was sent to */
+	struct scm *scm;	/* NULL: ancillary data not wanted */
+	uint64_t time_ns;	/* of arrival; 0: not known */
 	/* further control messages of the protocol (IP_PKTINFO, ...) */
 	struct sock_control {
 		int level, type;
@@ -237,9 +238,9 @@ void socket_wake_read(struct socket *s);
 
 /* --- accept queue (listen.c) ------------------------------------------------------------ */
 
-/* Appends a connected socket whose file reference it takes. -EAGAIN: full; -ECONNREFUSED:
- * not listening. */
-int socket_accept_push(struct socket *listener, struct socket *conn) MUST_CHECK;
+/* Appends a connected socket whose file reference it takes. -EAGAIN: full, by more than
+ * `extra`; -ECONNREFUSED: not listening. */
+int socket_accept_push(struct socket *listener, struct socket *conn, unsigned int extra) MUST_CHECK;
 /* Takes the oldest: -EAGAIN, or -EINVAL if it does not listen (any more). */
 int socket_accept_pop(struct socket *listener, struct socket **out) MUST_CHECK;
 /* Drops what was never accepted. */

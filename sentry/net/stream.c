@@ -34,8 +34,11 @@ void stream_pair(struct socket *a, struct socket *b)
 /* Appends to the peer's queue; takes b. -EPIPE if the peer no longer receives. */
 static int deliver(struct socket *peer, struct sock_buf *b)
 {
+	/* A TCP peer that shut down its receiving side still takes what arrives. */
+	bool deaf = peer->domain == AF_UNIX && atomic_load(&peer->shutdown) & SHUTDOWN_RECV;
+
 	mutex_lock(&peer->lock);
-	if (atomic_load(&peer->dead) || atomic_load(&peer->shutdown) & SHUTDOWN_RECV) {
+	if (atomic_load(&peer->dead) || deaf) {
 		mutex_unlock(&peer->lock);
 		sock_buf_free(b);
 		return -EPIPE;
@@ -104,6 +107,8 @@ static void take_scm(struct sock_recv *m, struct sock_buf *b, bool peek, bool fi
 	if (!scm)
 		return;
 	if (first) {
+		scm->ttl = b->scm.ttl;
+		scm->tos = b->scm.tos;
 		scm->has_creds = b->scm.has_creds;
 		scm->pid = b->scm.pid;
 		scm->uid = b->scm.uid;
@@ -241,6 +246,7 @@ ssize_t packet_recv(struct socket *s, struct sock_recv *m)
 	take_scm(m, b, peek, true);
 	m->from = b->addr;
 	m->time_ns = b->time_ns;
+	m->local = b->local;
 	if (!peek)
 		socket_unqueue_locked(s, b);
 	if (n < b->len)

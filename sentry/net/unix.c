@@ -175,7 +175,7 @@ static int connect_to(struct socket *s, struct socket *listener, struct sock_con
 	mutex_unlock(&s->lock);
 	end->peer = socket_get(s);
 	atomic_store(&end->state, SOCK_CONNECTED);
-	r = socket_accept_push(listener, end);
+	r = socket_accept_push(listener, end, 0);
 	if (!r) { /* from here on it may be accepted, used and closed at any time */
 		s->peer = end;
 		atomic_store(&s->state, SOCK_CONNECTED);

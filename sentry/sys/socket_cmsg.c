@@ -69,14 +69,46 @@ static int creds_in(struct task *t, const struct ucred *c, struct scm *scm)
 	return 0;
 }
 
+/* The packet's TTL or traffic class; -1 is the default. Other options of the IP levels (where to
+ * send from) mean nothing on loopback. */
+static int ip_in(const struct cmsghdr *h, const void *data, size_t len, struct scm *scm)
+{
+	bool v6 = h->cmsg_level == IPPROTO_IPV6;
+	int value = 0;
+
+	if (h->cmsg_type == (v6 ? IPV6_HOPLIMIT : IP_TTL)) {
+		if (len != sizeof(value))
+			return -EINVAL;
+		memcpy(&value, data, sizeof(value));
+		if (value < (v6 ? -1 : 1) || value > 255)
+			return -EINVAL;
+		scm->ttl = (uint16_t)(value + 1);
+	} else if (h->cmsg_type == (v6 ? IPV6_TCLASS : IP_TOS)) {
+		if (len == 1 && !v6)
+			value = *(const unsigned char *)data;
+		else if (len == sizeof(value))
+			memcpy(&value, data, sizeof(value));
+		else
+			return -EINVAL;
+		if (value < -1 || value > 255)
+			return -EINVAL;
+		scm->tos = (uint16_t)(value + 1);
+	}
+	return 0;
+}
+
 static int one_in(struct task *t, struct socket *s, const struct cmsghdr *h, size_t len,
 		  struct scm *scm)
 {
 	const void *data = CMSG_DATA(h);
 	struct ucred c;
 
-	if (h->cmsg_level != SOL_SOCKET)
-		return 0;
+	if (h->cmsg_level != SOL_SOCKET) {
+		bool ip = (s->domain == AF_INET && h->cmsg_level == IPPROTO_IP) ||
+			  (s->domain == AF_INET6 && h->cmsg_level == IPPROTO_IPV6);
+
+		return ip && s->type == SOCK_DGRAM ? ip_in(h, data, len, scm) : 0;
+	}
 	if (s->domain != AF_UNIX && s->domain != AF_NETLINK)
 		return h->cmsg_type == SCM_RIGHTS || h->cmsg_type == SCM_CREDENTIALS ? 0 : -EINVAL;
 	switch (h->cmsg_type) {

@@ -128,7 +128,7 @@ static ssize_t send_loop(struct send_state *st, char *buf, size_t size)
 static ssize_t send_data(struct send_state *st)
 {
 	size_t size = st->m->total;
-	char small[SMALL];
+	_Alignas(8) char small[SMALL];
 	SCOPED_FREE char *big = NULL;
 
 	if (st->s->type == SOCK_STREAM)
@@ -291,7 +291,7 @@ static ssize_t recv_data(struct recv_state *st)
 {
 	size_t size =
 	    min(st->m->total, (size_t)(st->s->type == SOCK_STREAM ? CHUNK : DATAGRAM_MAX));
-	char small[SMALL];
+	_Alignas(8) char small[SMALL];
 	SCOPED_FREE char *big = NULL;
 
 	if (size <= SMALL)
