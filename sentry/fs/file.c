@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/fs/fasync.h"
 #include "sentry/fs/filelock.h"
 #include "sentry/fs/inode.h"
 #include "sentry/fs/inotify.h"
@@ -57,6 +58,8 @@ void file_put(struct file *f)
 		return;
 	if (!list_empty(&f->epoll_items) && epoll_forget_file)
 		epoll_forget_file(f);
+	if (atomic_load(&f->flags) & O_ASYNC)
+		fasync_forget(f);
 	filelock_release_file(f);
 	notify_close(f);
 	f->ops->release(f);
