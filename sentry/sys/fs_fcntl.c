@@ -139,7 +139,8 @@ static long recheck(struct task *t, int fd, struct file *f, struct filelock_req 
 	if (now == f || ofd || req->type == F_UNLCK)
 		return 0;
 	req->type = F_UNLCK;
-	return filelock_set(f, req, NULL) < 0 ? -EBADF : -EBADF;
+	(void)!filelock_set(f, req, NULL); /* unlocking does not fail */
+	return -EBADF;
 }
 
 static long set_lock(struct task *t, int fd, struct file *f, uaddr arg, bool wait, bool ofd)
