@@ -34,8 +34,6 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-int mount_ns_unshare(struct fs_context *fs);
-
 struct vfork_wait {
 	struct refcount ref;
 	atomic_bool done;
@@ -209,7 +207,6 @@ static struct task *child_task(struct task *parent, struct process *p, const str
 		t->altstack.flags = 2; /* SS_DISABLE */
 	t->personality = parent->personality;
 	copy_scheduling(t, parent);
-	seccomp_inherit(t, parent);
 	if (a->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = a->child_tid;
 	b->from_clone = true;
@@ -356,6 +353,8 @@ static int publish(struct task *parent, struct task *t, struct pid *pid,
 	SCOPED_LOCK(&tasklist);
 	mutex_lock(&old->sighand->lock);
 	stop = overtaken(parent);
+	if (!stop)
+		seccomp_inherit(t, parent);
 	if (!stop && (a->flags & CLONE_THREAD)) {
 		process_add_thread_locked(p, t, pid);
 		ptrace_clone_locked(parent, t, ptrace_event_of(a));

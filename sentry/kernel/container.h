@@ -30,6 +30,16 @@ struct container {
 	char *cgroup_path;   /* shown in /proc/PID/cgroup */
 };
 
+/* The CPUs that the container sees, as sched_getaffinity(2) shows them: the first ncpus. */
+static inline void container_cpu_mask(const struct container *c, uint64_t mask[16])
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		unsigned int left = c->ncpus > 64 * i ? c->ncpus - 64 * i : 0;
+
+		mask[i] = left >= 64 ? ~0ULL : (1ULL << left) - 1;
+	}
+}
+
 /* What to mount where (config.json "mounts"); strings borrowed. */
 struct container_mount {
 	const char *type, *source, *destination;

@@ -119,6 +119,7 @@ void exec_reset(struct task *t)
 	unshare_sighand(t);
 	reset_handlers(t->sighand);
 	t->altstack = (struct kstack){0};
+	atomic_store(&p->membarrier, 0);
 	t->robust_list = UADDR_NULL;
 	t->clear_child_tid = UADDR_NULL;
 	process_timers_exit(p, false);

@@ -59,3 +59,13 @@ void ptrace_group_continued(struct task *t)
 void ptrace_free(struct task *t)
 {
 }
+
+bool ptrace_seccomp_event(struct task *t, uint32_t data)
+{
+	return false;
+}
+
+int ptrace_tracer_tid(struct task *t)
+{
+	return 0;
+}

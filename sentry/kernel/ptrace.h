@@ -22,6 +22,8 @@ static inline bool ptrace_is_traced(const struct task *t)
 int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info);
 /* PTRACE_EVENT_*: if the tracer asked for this event. Cheap otherwise. */
 void ptrace_event(struct task *t, int event, uint64_t message);
+/* A filter said SECCOMP_RET_TRACE: false if no tracer asked for that. */
+bool ptrace_seccomp_event(struct task *t, uint32_t data);
 /* PTRACE_INTERRUPT, an attach's SIGSTOP, or a group stop (sig) of a seized task. */
 void ptrace_trap_stop(struct task *t);
 /* True: a group stop is reported to the tracer instead of the ordinary way. */
@@ -45,5 +47,6 @@ void ptrace_exec(struct task *t, int old_tid);
 /* Under the sighand's lock: SIGCONT came. */
 void ptrace_group_continued(struct task *t);
 void ptrace_free(struct task *t);
+int ptrace_tracer_tid(struct task *t); /* 0 none: TracerPid in /proc */
 
 #endif

@@ -103,6 +103,7 @@ void task_run(struct task *t)
 		}
 		pf_run(t->pt, &event);
 		atomic_store(&t->in_guest, false);
+		atomic_fetch_add_explicit(&t->guest_exits, 1, memory_order_relaxed);
 		handle_event(t, &event);
 	}
 }

@@ -4,18 +4,13 @@
  * belongs to the thread that drives it; the starter waits for the outcome.
  */
 #include <errno.h>
-#include <sched.h>
 
-#include "common/host_sched.h"
 #include "common/host_thread.h"
 #include "common/mem.h"
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/session.h"
-
-int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,
-		  unsigned int walk_flags, struct file **out);
 
 struct start_request {
 	const struct task_start *start;
@@ -110,11 +105,6 @@ static int install_stdio(struct fdtable *files, struct file *const stdio[3])
 	return 0;
 }
 
-static void set_affinity(struct task *t)
-{
-	(void)!host_sched_getaffinity(t->affinity, sizeof(t->affinity));
-}
-
 static struct task *make_task(const struct task_start *s, struct start_request *rq, int nr)
 {
 	struct process *p = process_new(s->container, sighand_new());
@@ -128,7 +118,7 @@ static struct task *make_task(const struct task_start *s, struct start_request *
 	t->files = fdtable_new();
 	t->fs = fs_context_new(s->container->mounts);
 	t->fs->umask = s->umask;
-	set_affinity(t);
+	container_cpu_mask(s->container, t->affinity);
 	t->birth = NEW(struct task_birth);
 	t->birth->load = load;
 	t->birth->load_arg = rq;

@@ -90,6 +90,7 @@ struct task {
 	struct sleeper *sleeper; /* its thread's */
 	atomic_uint work;	 /* WORK_* */
 	atomic_bool in_guest;	 /* inside pf_run */
+	atomic_uint guest_exits; /* how often it has come out of pf_run (membarrier) */
 	atomic_int state;	 /* what /proc shows: 'R', 'S', 'D', 'T', 't', 'Z', 'X' */
 	char comm[16];		 /* alloc_lock */
 
@@ -190,6 +191,7 @@ struct process {
 	struct rusage dead_usage, child_usage;
 	uint64_t start_time;
 	int oom_score_adj;
+	atomic_uint membarrier; /* MEMBARRIER_CMD_REGISTER_* made */
 };
 
 static inline struct task *task_from_access(struct guest_access *ga)

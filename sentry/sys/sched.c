@@ -56,7 +56,7 @@ long sys_sched_setaffinity(struct task *t, const struct sysargs *a)
 	target = find_task(t, (int)a->v[0]);
 	if (!target)
 		return -ESRCH;
-	(void)!host_sched_getaffinity(real, sizeof(real));
+	container_cpu_mask(t->container, real);
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		any |= want[i] &= real[i];
 	if (!same_owner(t, target) && !task_capable(t, CAP_SYS_NICE))
