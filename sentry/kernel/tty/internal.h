@@ -43,7 +43,8 @@ struct ldisc {
 	bool told_to_stop;	/* IXOFF: we sent VSTOP */
 	uint64_t last_input;	/* CLOCK_MONOTONIC ns, for VTIME */
 	uint64_t read_deadline; /* of a VMIN=0 read that waits; 0: none */
-	/* Echo that could not go out yet (stopped, or no room). */
+	/* Echo that has not gone out yet. */
+	unsigned int column_before_echo, canon_column_before_echo;
 	unsigned char echo[ECHO_MAX];
 	uint32_t echo_used;
 };

@@ -280,9 +280,11 @@ static long flow(struct tty *tty, uint64_t action)
 		return 0;
 	case TCIOFF:
 		echo_raw(tty, &CC(tty, VSTOP), CC(tty, VSTOP) != NO_CHAR);
+		echo_pending(tty);
 		return 0;
 	case TCION:
 		echo_raw(tty, &CC(tty, VSTART), CC(tty, VSTART) != NO_CHAR);
+		echo_pending(tty);
 		return 0;
 	}
 	return -EINVAL;

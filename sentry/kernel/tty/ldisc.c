@@ -181,10 +181,7 @@ static void ordinary(struct tty *tty, unsigned char c)
 	if (L_FLAG(tty, ECHO)) {
 		ldisc_end_erasing(tty);
 		note_line_start(tty);
-		if (c == '\n')
-			echo_out(tty, c);
-		else
-			echo_char(tty, c);
+		echo_char(tty, c);
 	}
 	if (I_FLAG(tty, PARMRK) && c == 0xff)
 		put(tty, c, false);
@@ -220,8 +217,9 @@ static void receive(struct tty *tty, unsigned char c)
 		ordinary(tty, c);
 		return;
 	}
-	if (L_FLAG(tty, EXTPROC)) {
-		ordinary(tty, c);
+	if (L_FLAG(tty, EXTPROC)) { /* somebody else edits and echoes */
+		put(tty, c, false);
+		wake_reader(tty);
 		return;
 	}
 	if (flow_char(tty, c))
@@ -257,6 +255,7 @@ size_t ldisc_input(struct tty *tty, const unsigned char *buf, size_t n)
 	for (; done < n && ldisc_has_room(tty); done++)
 		receive(tty, buf[done]);
 	ask_to_pause(tty);
+	echo_pending(tty);
 	return done;
 }
 

@@ -7,16 +7,14 @@ void ldisc_end_erasing(struct tty *tty)
 {
 	if (!tty->ldisc.erasing)
 		return;
-	echo_raw(tty, "/", 1);
-	tty->ldisc.column++;
+	echo_out(tty, '/');
 	tty->ldisc.erasing = false;
 }
 
 static void rub_out(struct tty *tty)
 {
 	echo_out(tty, '\b');
-	echo_raw(tty, " ", 1);
-	tty->ldisc.column++;
+	echo_out(tty, ' ');
 	echo_out(tty, '\b');
 }
 
@@ -51,8 +49,7 @@ static void print_erased(struct tty *tty, uint32_t from, uint32_t to)
 	struct ldisc *l = &tty->ldisc;
 
 	if (!l->erasing) {
-		echo_raw(tty, "\\", 1);
-		l->column++;
+		echo_out(tty, '\\');
 		l->erasing = true;
 	}
 	echo_char(tty, ldisc_at(l, from));

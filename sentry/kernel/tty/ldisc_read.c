@@ -131,6 +131,7 @@ static void made_room(struct tty *tty)
 		l->told_to_stop = false;
 		if (I_FLAG(tty, IXOFF))
 			echo_raw(tty, &CC(tty, VSTART), 1);
+		echo_pending(tty);
 	}
 	tty->ops->input_room(tty);
 }

@@ -125,18 +125,39 @@ size_t tty_output(struct tty *tty, const unsigned char *buf, size_t n)
 
 /* --- echo ------------------------------------------------------------------------- */
 
-void echo_raw(struct tty *tty, const void *bytes, size_t n)
+/*
+ * Echo is collected while a piece of input is taken in, and goes out behind it: a
+ * signal character drops the echo of what was typed with it, and the columns
+ * that this echo would have filled. What does not fit is lost.
+ */
+static void echo_begin(struct ldisc *l)
 {
-	struct ldisc *l = &tty->ldisc;
-
-	if (!tty->stopped && l->echo_used == 0 && ring_room(&tty->out) >= n) {
-		ring_put(&tty->out, bytes, n);
-		tty->ops->output(tty);
+	if (l->echo_used > 0)
 		return;
-	}
+	l->column_before_echo = l->column;
+	l->canon_column_before_echo = l->canon_column;
+}
+
+static void echo_put(struct ldisc *l, const void *bytes, size_t n)
+{
 	n = min(n, (size_t)(ECHO_MAX - l->echo_used));
 	memcpy(l->echo + l->echo_used, bytes, n);
 	l->echo_used += (uint32_t)n;
+}
+
+static void echo_drop(struct ldisc *l)
+{
+	if (l->echo_used == 0)
+		return;
+	l->echo_used = 0;
+	l->column = l->column_before_echo;
+	l->canon_column = l->canon_column_before_echo;
+}
+
+void echo_raw(struct tty *tty, const void *bytes, size_t n)
+{
+	echo_begin(&tty->ldisc);
+	echo_put(&tty->ldisc, bytes, n);
 }
 
 void echo_pending(struct tty *tty)
@@ -157,9 +178,10 @@ void echo_out(struct tty *tty, unsigned char c)
 {
 	struct expansion e = {.bytes = {c}, .n = 1};
 
+	echo_begin(&tty->ldisc);
 	if (O_FLAG(tty, OPOST))
 		e = post_process(tty, c);
-	echo_raw(tty, e.bytes, e.n);
+	echo_put(&tty->ldisc, e.bytes, e.n);
 }
 
 void echo_char(struct tty *tty, unsigned char c)
@@ -170,8 +192,8 @@ void echo_char(struct tty *tty, unsigned char c)
 		echo_out(tty, c);
 		return;
 	}
-	tty->ldisc.column += 2;
 	echo_raw(tty, visible, sizeof(visible));
+	tty->ldisc.column += 2;
 }
 
 /* --- flow control ------------------------------------------------------------------- */
@@ -195,10 +217,11 @@ void tty_start(struct tty *tty)
 	tty_wake_locked(tty, POLLOUT | POLLWRNORM);
 }
 
+/* As on Linux, what the far end's own buffer holds already cannot be called back. */
 void tty_flush_output(struct tty *tty)
 {
-	ring_clear(&tty->out);
-	tty->ldisc.echo_used = 0;
+	tty->out.head = tty->out.tail + min(ring_used(&tty->out), LINE_MAX_BYTES - 1);
+	echo_drop(&tty->ldisc);
 	packet_note_locked(tty, TIOCPKT_FLUSHWRITE, 0);
 	tty_wake_locked(tty, POLLOUT | POLLWRNORM);
 }

@@ -1,5 +1,5 @@
 /* core/sleeper.c: tokens are kept, not counted; deadlines; wake-ups from another thread. */
-/* link: sentry/core/sleeper.c sentry/locks.c common/*.c */
+/* link: sentry/core/sleeper.c sentry/locks.c common/[a-z]*.c */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* core/timer.c and core/hostpoll.c: order of firing, moving, cancelling, host readiness. */
-/* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/core/timer.c sentry/core/hostpoll.c sentry/locks.c common/*.c */
+/* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/core/timer.c sentry/core/hostpoll.c sentry/locks.c common/[a-z]*.c */
 #include <check.h>
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* core/waitq.c: matching of events, exclusive waiters, removal. */
-/* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/*.c */
+/* link: sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/[a-z]*.c */
 #include <check.h>
 #include <poll.h>
 #include <stdlib.h>
