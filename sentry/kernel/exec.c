@@ -10,8 +10,7 @@
 
 #include "sentry/fs/fdtable.h"
 #include "sentry/kernel/exec.h"
-
-bool fdtable_is_shared(struct fdtable *t);
+#include "sentry/kernel/ptrace.h"
 
 static int load_for(struct task *t, struct exec_args *args, struct exec_image *out)
 {
@@ -22,7 +21,7 @@ static int load_for(struct task *t, struct exec_args *args, struct exec_image *o
 				   .cred = t->cred,
 				   .args = args,
 				   .personality = t->personality,
-				   .traced = t->ptrace != NULL};
+				   .traced = ptrace_is_traced(t)};
 	int r;
 
 	task_mm_limits(t, &req.limits);

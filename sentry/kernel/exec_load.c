@@ -21,11 +21,6 @@
 #include "sentry/kernel/elf.h"
 #include "sentry/kernel/exec.h"
 
-int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,
-		  unsigned int walk_flags, struct file **out) MUST_CHECK;
-int inode_deny_write(struct inode *inode) MUST_CHECK;
-void inode_allow_write(struct inode *inode);
-
 #define MAX_INTERPRETERS 5
 #define PIE_BASE 0x555555554000ULL /* two thirds of the address space, as on Linux */
 #define STACK_DEFAULT (8ULL << 20)

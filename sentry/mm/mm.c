@@ -14,9 +14,6 @@
 #include "sentry/fs/inode.h"
 #include "sentry/mm/internal.h"
 
-int inode_deny_write(struct inode *inode) MUST_CHECK;
-void inode_allow_write(struct inode *inode);
-
 bool mm_is_data(const struct vma *v)
 {
 	return (v->prot & PROT_WRITE) && (v->flags & (MAP_SHARED | MAP_GROWSDOWN)) == 0;

@@ -12,9 +12,6 @@
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 
-int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,
-		  unsigned int walk_flags, struct file **out) MUST_CHECK;
-
 #define MAX_STRING (32 * GUEST_PAGE)
 #define MAX_STRINGS_BYTES (8ULL << 20)
 #define BLOCK (16 * GUEST_PAGE)

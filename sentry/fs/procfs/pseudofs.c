@@ -80,7 +80,7 @@ static ssize_t pseudo_write(struct file *f, const void *buf, size_t n, off_t *po
 	return r;
 }
 
-static void pseudo_file_release(struct file *f)
+void pseudo_file_release(struct file *f)
 {
 	struct pseudo_file *pf = pseudo_file_of(f);
 
@@ -233,6 +233,10 @@ static int entry_show(struct pseudo_inode *p, struct text *out)
 {
 	const struct pseudo_entry *e = pseudo_entry_of(p);
 
+	if (e->text) {
+		text_puts(out, e->text);
+		return 0;
+	}
 	return e->show ? e->show(p->inode.sb, out) : -EIO;
 }
 
@@ -240,7 +244,7 @@ static ssize_t entry_write(struct pseudo_inode *p, const char *text, size_t n)
 {
 	const struct pseudo_entry *e = pseudo_entry_of(p);
 
-	return e->write ? e->write(p->inode.sb, text, n) : -EIO;
+	return e->write ? e->write(p->inode.sb, text, n) : -EPERM;
 }
 
 static int entry_lookup(struct pseudo_inode *dir, const char *name, size_t len,

@@ -64,6 +64,9 @@ static inline struct pseudo_inode *pseudo_inode_of(struct inode *inode)
 	return container_of(inode, struct pseudo_inode, inode);
 }
 
+/* The release op of the files of such inodes, for file_ops of one's own. */
+void pseudo_file_release(struct file *f);
+
 /* --- fixed trees ------------------------------------------------------------------------ */
 
 /*
@@ -77,6 +80,7 @@ struct pseudo_entry {
 	/* Plain text files, whose ops are NULL. */
 	int (*show)(struct superblock *sb, struct text *out);
 	ssize_t (*write)(struct superblock *sb, const char *text, size_t n);
+	const char *text;   /* a file that always says this */
 	const char *target; /* links with a fixed target */
 };
 
