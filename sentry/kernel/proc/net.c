@@ -6,6 +6,16 @@
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/net/net_proc.h"
 
+/* Absent in a build without their part of net/. */
+void net_proc_show_dev(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_tcp(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_tcp6(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_udp(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_udp6(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_route(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_if_inet6(struct net_namespace *ns, struct text *t) __attribute__((weak));
+void net_proc_show_sockstat(struct net_namespace *ns, struct text *t) __attribute__((weak));
+
 struct net_file {
 	const char *name;
 	void (*show)(struct net_namespace *ns, struct text *t);
