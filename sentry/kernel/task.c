@@ -282,7 +282,9 @@ static int sleep_until(struct task *t, uint64_t deadline, int state)
 	int r;
 
 	atomic_store(&t->state, state);
+	pf_task_sleeps(true);
 	r = sleeper_sleep(t->sleeper, deadline);
+	pf_task_sleeps(false);
 	atomic_store(&t->state, 'R');
 	t->nvcsw++;
 	return r;
