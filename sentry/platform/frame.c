@@ -60,7 +60,7 @@ size_t fpu_size(void)
 	return xstate.size + sizeof(uint32_t);
 }
 
-void fpu_initial(void *buf)
+void fpu_seal(void *buf)
 {
 	struct sw_bytes sw = {
 	    .magic1 = XSTATE_MAGIC1,
@@ -68,7 +68,15 @@ void fpu_initial(void *buf)
 	    .xfeatures = xstate.features,
 	    .xstate_size = xstate.size,
 	};
-	uint32_t magic2 = XSTATE_MAGIC2, mxcsr = 0x1f80, mxcsr_mask = 0xffff;
+	uint32_t magic2 = XSTATE_MAGIC2;
+
+	memcpy((char *)buf + SW_OFFSET, &sw, sizeof(sw));
+	memcpy((char *)buf + xstate.size, &magic2, sizeof(magic2));
+}
+
+void fpu_initial(void *buf)
+{
+	uint32_t mxcsr = 0x1f80, mxcsr_mask = 0xffff;
 	uint16_t fcw = 0x37f;
 	char *p = buf;
 
@@ -76,8 +84,7 @@ void fpu_initial(void *buf)
 	memcpy(p, &fcw, sizeof(fcw));
 	memcpy(p + 24, &mxcsr, sizeof(mxcsr));
 	memcpy(p + 28, &mxcsr_mask, sizeof(mxcsr_mask));
-	memcpy(p + SW_OFFSET, &sw, sizeof(sw));
-	memcpy(p + xstate.size, &magic2, sizeof(magic2));
+	fpu_seal(p);
 }
 
 /* Where the sentry itself puts an FPU image: at the end of the slot. */

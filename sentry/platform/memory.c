@@ -320,7 +320,7 @@ ssize_t pf_thread_write(struct pf_thread *t, uaddr to, const void *from, size_t 
  */
 #define WINDOW_PROMISED 0x10000U
 
-static int flush_late(struct pf_thread *t)
+int flush_late(struct pf_thread *t)
 {
 	int r = 0;
 

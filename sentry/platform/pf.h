@@ -49,6 +49,7 @@ struct pf_space {
 	struct list arenas, threads;
 	unsigned int narenas;
 
+	int pidfd;		 /* -1: not used */
 	pthread_mutex_t fd_lock; /* held while a fd is at STUB_FD in the process */
 
 	/* guarded by the pid table's lock */
@@ -93,13 +94,14 @@ struct pf_thread {
 
 	struct list space_node; /* space->threads, under space->lock */
 	/* ptrace */
-	bool traced, fpu_loaded;
+	bool traced, frame_fresh, fpu_dirty;
 };
 
 /* How a thread runs: what systrap and ptrace do differently. All but interrupt are called by
  * the thread's driver while it is stopped. */
 struct pf_ops {
 	const char *name;
+	bool traces; /* stops of traced threads must not reach the reaper */
 	void (*attach)(struct pf_thread *t);
 	void (*run)(struct pf_thread *t, struct pf_event *event);
 	/* The thread may be in guest code: make it come out. Any thread. */
@@ -111,6 +113,8 @@ struct pf_ops {
 	bool (*finished)(struct pf_thread *t); /* finish would not wait */
 	/* Brings the frame in the slot up to date, so that a copy of it starts a thread. */
 	int (*sync_frame)(struct pf_thread *t);
+	/* The frame's FPU image was changed. */
+	void (*fpu_changed)(struct pf_thread *t);
 	void (*exit)(struct pf_thread *t);
 };
 
@@ -151,6 +155,8 @@ void frame_load(const struct stub_frame *f, struct user_regs_struct *regs);
 void frame_store(struct stub_frame *f, const struct user_regs_struct *regs);
 size_t fpu_size(void);
 void fpu_initial(void *buf);
+/* Makes an XSAVE area an image as in a frame: software bytes and trailing magic. */
+void fpu_seal(void *buf);
 ssize_t frame_fpu_get(struct pf_thread *t, void *buf, size_t size);
 int frame_fpu_set(struct pf_thread *t, const void *buf, size_t size);
 void frame_fpu_reset(struct pf_thread *t);
@@ -172,7 +178,10 @@ void space_thread_free(struct pf_thread *t);
 /* Pins the pid against reuse; false: the process is gone. */
 bool space_use(struct pf_space *s) MUST_CHECK;
 void space_unuse(struct pf_space *s);
+void reaper_init(void);
 void reaper_start(void);
+/* Blocks until the reaper has seen the end of the (killed) process. */
+void space_wait_dead(struct pf_space *s);
 
 /* --- ask.c ----------------------------------------------------------------------------------- */
 
@@ -194,6 +203,7 @@ int template_start(void) MUST_CHECK;
 /* --- memory.c ----------------------------------------------------------------------------------
  */
 
+int flush_late(struct pf_thread *t) MUST_CHECK;
 struct stub_call *call_prepare(struct pf_thread *t, unsigned int i, uint64_t nr);
 int64_t call_run(struct pf_thread *t, unsigned int n);
 int call_run_fds(struct pf_thread *t, unsigned int n, const int *fds, unsigned int nfds) MUST_CHECK;

@@ -18,7 +18,7 @@ void pf_set_syscall_rules(const struct pf_syscall_rule *rules)
 
 static const struct pf_ops *ops_by_name(const char *name)
 {
-	static const struct pf_ops *const all[] = {&systrap_ops};
+	static const struct pf_ops *const all[] = {&systrap_ops, &ptrace_ops};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i]->name, name) == 0)
@@ -34,6 +34,7 @@ int pf_init(const struct pf_config *config)
 		return -EINVAL;
 	frame_init();
 	place_init();
+	reaper_init();
 	return template_start();
 }
 
@@ -137,12 +138,19 @@ ssize_t pf_fpu_get(struct pf_thread *t, void *buf, size_t size)
 
 int pf_fpu_set(struct pf_thread *t, const void *buf, size_t size)
 {
-	return frame_fpu_set(t, buf, size);
+	int r = pf.ops->sync_frame(t);
+
+	if (r == 0)
+		r = frame_fpu_set(t, buf, size);
+	pf.ops->fpu_changed(t);
+	return r;
 }
 
 void pf_fpu_reset(struct pf_thread *t)
 {
-	frame_fpu_reset(t);
+	if (pf.ops->sync_frame(t) == 0)
+		frame_fpu_reset(t);
+	pf.ops->fpu_changed(t);
 }
 
 void pf_thread_times(struct pf_thread *t, uint64_t *user, uint64_t *system)

@@ -11,11 +11,13 @@
 #include "sentry/platform/pf.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
 #include "common/host.h"
+#include "common/host_ptrace.h"
 #include "common/host_stub.h"
 #include "common/host_thread.h"
 #include "common/log.h"
@@ -28,6 +30,8 @@ static struct {
 	struct list hash[HASH_SIZE]; /* guarded by lock */
 	atomic_uint births;	     /* wakes the reaper when there were no children */
 	bool started;
+	atomic_uint deaths; /* for space_wait_dead */
+	int epoll;	    /* pidfds, where waiting for any child is wrong */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- arenas and slots ----------------------------------------------------------------------- */
@@ -163,6 +167,7 @@ int space_alloc(int bank, struct pf_space **space, struct pf_thread **thread, in
 	s->bank = bank;
 	s->narenas = 1;
 	s->reaped = true;
+	s->pidfd = -1;
 	list_init(&s->arenas);
 	list_init(&s->threads);
 	list_init(&s->hash_node);
@@ -184,6 +189,8 @@ static void space_free(struct pf_space *s)
 		space_arena_free(a);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->fd_lock);
+	if (s->pidfd >= 0)
+		host_close(s->pidfd);
 	free(s);
 }
 
@@ -204,6 +211,16 @@ static struct list *bucket(pid_t pid)
 	return head;
 }
 
+/* Waiting for any child would take the stops of traced threads from their tracers. */
+static void watch_pidfd(struct pf_space *s)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = s};
+
+	s->pidfd = host_pidfd_open(s->pid);
+	if (s->pidfd < 0 || host_epoll_ctl(table.epoll, EPOLL_CTL_ADD, s->pidfd, &e) < 0)
+		log_warn("cannot watch stub %d", (int)s->pid);
+}
+
 int space_born(struct pf_space *s, pid_t pid)
 {
 	int status;
@@ -219,6 +236,8 @@ int space_born(struct pf_space *s, pid_t pid)
 	pthread_mutex_unlock(&table.lock);
 	if (!ours)
 		return -ESRCH;
+	if (pf.ops->traces)
+		watch_pidfd(s);
 	atomic_fetch_add(&table.births, 1);
 	host_futex_wake(&table.births, 1);
 	return 0;
@@ -300,12 +319,16 @@ static void space_died(struct pf_space *s, int status)
 	while (atomic_load(&s->users) > 0)
 		sched_yield();
 	wake_drivers(s);
+	atomic_fetch_add(&table.deaths, 1);
+	host_futex_wake(&table.deaths, INT_MAX);
 }
 
 static void space_reaped(struct pf_space *s)
 {
 	bool gone;
 
+	if (s->pidfd >= 0)
+		host_epoll_ctl(table.epoll, EPOLL_CTL_DEL, s->pidfd, NULL);
 	pthread_mutex_lock(&table.lock);
 	list_del(&s->hash_node);
 	s->reaped = true;
@@ -313,6 +336,13 @@ static void space_reaped(struct pf_space *s)
 	pthread_mutex_unlock(&table.lock);
 	if (gone)
 		space_free(s);
+}
+
+static void bury(struct pf_space *s, int status)
+{
+	space_died(s, status);
+	host_reap(s->pid);
+	space_reaped(s);
 }
 
 /* An unknown child is reaped under the lock, so that space_born cannot enter a pid that is gone. */
@@ -325,11 +355,37 @@ static void reap_one(pid_t pid, int status)
 	if (!s)
 		host_reap(pid);
 	pthread_mutex_unlock(&table.lock);
-	if (!s)
-		return;
-	space_died(s, status);
-	host_reap(pid);
-	space_reaped(s);
+	if (s)
+		bury(s, status);
+}
+
+void space_wait_dead(struct pf_space *s)
+{
+	for (;;) {
+		unsigned int deaths = atomic_load(&table.deaths);
+
+		if (atomic_load(&s->dead))
+			return;
+		host_futex_wait(&table.deaths, deaths, UINT64_MAX);
+	}
+}
+
+static void *pidfd_reaper(void *arg)
+{
+	for (;;) {
+		struct epoll_event e[16];
+		int n = host_epoll_wait(table.epoll, e, ARRAY_SIZE(e), -1);
+
+		for (int i = 0; i < n; i++) {
+			struct pf_space *s = e[i].data.ptr;
+			int status = SIGKILL;
+
+			/* A tracer may have reaped it already. */
+			if (host_wait_peek(s->pid, false, &status) != 0)
+				bury(s, status);
+		}
+	}
+	return NULL;
 }
 
 static void *reaper(void *arg)
@@ -347,10 +403,19 @@ static void *reaper(void *arg)
 	return NULL;
 }
 
+void reaper_init(void)
+{
+	table.epoll = pf.ops->traces ? host_epoll_create() : -1;
+	if (pf.ops->traces && table.epoll < 0)
+		panic("no epoll");
+}
+
 void reaper_start(void)
 {
+	void *(*fn)(void *) = pf.ops->traces ? pidfd_reaper : reaper;
+
 	pthread_mutex_lock(&table.lock);
-	if (!table.started && host_thread_start("reaper", reaper, NULL) < 0)
+	if (!table.started && host_thread_start("reaper", fn, NULL) < 0)
 		panic("cannot start the reaper");
 	table.started = true;
 	pthread_mutex_unlock(&table.lock);

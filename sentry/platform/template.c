@@ -294,7 +294,7 @@ int template_start(void)
 	SCOPED_FD int fd = -1;
 	int r;
 
-	if (getauxval(AT_MINSIGSTKSZ) > SLOT_STACK_SIZE / 3)
+	if (getauxval(AT_MINSIGSTKSZ) > SLOT_STACK_SIZE / 3 || fpu_size() > SLOT_STACK_SIZE / 3)
 		return -E2BIG;
 	choose_addresses();
 	r = space_alloc(0, &pf.template_space, &pf.template_thread, &fd);

@@ -11,7 +11,9 @@ stub_header:
 	.long stub_signal_entry - stub_header
 	.long stub_restorer - stub_header
 	.long stub_serve_entry - stub_header
-	.long stub_syscall_insn - stub_header
+	.long stub_park - stub_header
+	.long stub_trap - stub_header
+	.long 0
 	.long stub_text_size
 
 
@@ -47,7 +49,6 @@ stub_syscall:
 	mov	%r8, %r10
 	mov	%r9, %r8
 	mov	8(%rsp), %r9
-stub_syscall_insn:
 	syscall
 	ret
 
@@ -68,7 +69,15 @@ stub_serve_entry:
 	lea	0x20000 - 0x6000(%rdi), %rsp
 	xor	%ebp, %ebp
 	call	stub_serve_once
+stub_trap:
 	int3
+	ud2
+
+/* The same, to be served like one that was never traced. */
+stub_park:
+	lea	0x20000 - 0x6000(%rdi), %rsp
+	xor	%ebp, %ebp
+	call	stub_child
 	ud2
 
 /*

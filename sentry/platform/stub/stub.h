@@ -170,12 +170,14 @@ struct stub_config {
 /* Offsets of the image's entry points, at its start. */
 struct stub_image_header {
 	uint64_t magic;
-	uint32_t start;	       /* the template's first instruction: see stub_start */
-	uint32_t signal;       /* handler for all signals */
-	uint32_t restorer;     /* for struct sigaction; never used */
-	uint32_t serve;	       /* ptrace: serve one command, then int3 */
-	uint32_t syscall_insn; /* a syscall instruction */
-	uint32_t text_size;    /* page-aligned: the configuration follows */
+	uint32_t start;	   /* the template's first instruction: see stub_start */
+	uint32_t signal;   /* handler for all signals */
+	uint32_t restorer; /* for struct sigaction; never used */
+	uint32_t serve;	   /* ptrace: serve one command, then int3 */
+	uint32_t park;	   /* ptrace: wait for commands, untraced again */
+	uint32_t trap;	   /* an int3 */
+	uint32_t pad;
+	uint32_t text_size; /* page-aligned: the configuration follows */
 };
 #define STUB_MAGIC 0x62757473726e7261ULL
 

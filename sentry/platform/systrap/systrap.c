@@ -252,6 +252,10 @@ static int systrap_sync_frame(struct pf_thread *t)
 	return 0;
 }
 
+static void systrap_fpu_changed(struct pf_thread *t)
+{
+}
+
 const struct pf_ops systrap_ops = {
     .name = "systrap",
     .attach = systrap_attach,
@@ -261,5 +265,6 @@ const struct pf_ops systrap_ops = {
     .finish = systrap_finish,
     .finished = systrap_finished,
     .sync_frame = systrap_sync_frame,
+    .fpu_changed = systrap_fpu_changed,
     .exit = systrap_exit,
 };

@@ -46,7 +46,7 @@ GUEST(g_write, "mov $1, %eax; mov $1, %edi; mov $0x200000, %esi; mov $100, %edx;
 GUEST(g_steps, "nop; nop; mov $39, %eax; syscall; nop; nop");
 
 static struct pf_zygote *zygote;
-static const char *platform_name = "systrap";
+static const char *platform_name;
 
 static void setup(void)
 {
@@ -58,6 +58,18 @@ static void setup(void)
 	pf_set_syscall_rules(rules);
 	ck_assert_int_eq(pf_init(&config), 0);
 	ck_assert_int_eq(pf_zygote_new(&zygote), 0);
+}
+
+static void setup_systrap(void)
+{
+	platform_name = "systrap";
+	setup();
+}
+
+static void setup_ptrace(void)
+{
+	platform_name = "ptrace";
+	setup();
 }
 
 static void teardown(void)
@@ -436,6 +448,12 @@ START_TEST(death)
 }
 END_TEST
 
+/* ptrace does not copy arguments: they are read when they are needed. */
+static void expect_brought(const void *p)
+{
+	ck_assert((p != NULL) == (strcmp(platform_name, "systrap") == 0));
+}
+
 START_TEST(arguments_are_brought)
 {
 	struct guest g = START(g_write);
@@ -443,14 +461,14 @@ START_TEST(arguments_are_brought)
 
 	ck_assert_int_eq(pf_thread_write(g.thread, UADDR(DATA), "/some/path", 11), 11);
 	expect_syscall(g.thread, 1);
-	ck_assert_ptr_nonnull(pf_thread_peek(g.thread, UADDR(DATA), 100));
-	ck_assert_ptr_nonnull(pf_thread_peek(g.thread, UADDR(DATA + 50), 50));
+	expect_brought(pf_thread_peek(g.thread, UADDR(DATA), 100));
+	expect_brought(pf_thread_peek(g.thread, UADDR(DATA + 50), 50));
 	ck_assert_ptr_null(pf_thread_peek(g.thread, UADDR(DATA), 101));
 	ck_assert_ptr_null(pf_thread_peek(g.thread, UADDR(DATA - 1), 2));
 	ck_assert_int_eq(pf_thread_read(g.thread, UADDR(DATA), buf, 100), 100);
 	ck_assert_str_eq(buf, "/some/path");
 	expect_syscall(g.thread, 2);
-	ck_assert_ptr_nonnull(pf_thread_peek(g.thread, UADDR(DATA), 11));
+	expect_brought(pf_thread_peek(g.thread, UADDR(DATA), 11));
 	ck_assert_ptr_null(pf_thread_peek(g.thread, UADDR(DATA), 12));
 	ck_assert_int_eq(pf_thread_read(g.thread, UADDR(DATA), buf, 11), 11);
 	ck_assert_str_eq(buf, "/some/path");
@@ -617,13 +635,12 @@ START_TEST(many_spaces)
 }
 END_TEST
 
-static Suite *suite(const char *name)
+static Suite *suite(const char *name, void (*platform_setup)(void))
 {
 	Suite *s = suite_create(name);
 	TCase *c = tcase_create("platform");
 
-	tcase_add_unchecked_fixture(c, NULL, NULL);
-	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_checked_fixture(c, platform_setup, teardown);
 	tcase_add_test(c, syscalls);
 	tcase_add_test(c, faults);
 	tcase_add_test(c, int80_is_no_host_call);
@@ -663,16 +680,15 @@ static int in_pid_namespace(void)
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	SRunner *r;
 	int failed;
 
-	if (argc > 1)
-		platform_name = argv[1];
 	if (in_pid_namespace() < 0)
 		fprintf(stderr, "no pid namespace: a failed test may leave stubs behind\n");
-	r = srunner_create(suite(platform_name));
+	r = srunner_create(suite("systrap", setup_systrap));
+	srunner_add_suite(r, suite("ptrace", setup_ptrace));
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
