@@ -74,6 +74,9 @@ void panic_set_hook(void (*hook)(void))
 	logger.hook = hook;
 }
 
+extern const char __ehdr_start[]; /* by the linker: where this program is loaded */
+
+/* Per frame: the address, its place in the program file (for addr2line), the symbol. */
 static void backtrace_print(void)
 {
 	unw_context_t context;
@@ -89,7 +92,8 @@ static void backtrace_print(void)
 		unw_get_reg(&cursor, UNW_REG_IP, &ip);
 		if (unw_get_proc_name(&cursor, name, sizeof(name), &offset))
 			strcpy(name, "?");
-		n = snprintf(line, sizeof(line), "  %#lx %s+%#lx\n", (long)ip, name, (long)offset);
+		n = snprintf(line, sizeof(line), "  %#lx (%#lx) %s+%#lx\n", (long)ip,
+			     (long)ip - (long)__ehdr_start, name, (long)offset);
 		log_raw(line, (size_t)min(n, (int)sizeof(line) - 1));
 	}
 }
