@@ -23,7 +23,8 @@
 #define GOFER_RO BIT(0)
 #define GOFER_SHARED BIT(1)
 int gofer_mount(int channel_fd, const char *source, unsigned int flags, struct superblock **out);
-int overlay_mount(struct superblock *lower, struct superblock *upper, struct superblock **out);
+int overlay_mount(struct superblock *lower, struct superblock *upper, struct superblock **out)
+    __attribute__((weak));
 
 struct builder {
 	struct mount_ns *ns;
@@ -113,12 +114,12 @@ static int mount_by_type(const struct container_mount *m, struct superblock **sb
 {
 	const struct fs_type *type = fs_type_find(m->type);
 
-	/* A view of cgroups that is not built in is an empty directory. */
-	if (!type && strncmp(m->type, "cgroup", 6) == 0)
+	/* A view of cgroups or queues that is not built in is an empty directory. */
+	if (!type && (strncmp(m->type, "cgroup", 6) == 0 || strcmp(m->type, "mqueue") == 0))
 		type = fs_type_find("tmpfs");
 	if (!type)
 		return -ENODEV;
-	return type->mount(m->source, m->data, sb);
+	return type->mount(m->source, strcmp(type->name, m->type) == 0 ? m->data : "", sb);
 }
 
 static int mount_one(struct builder *b, struct container_mount *m)
@@ -311,7 +312,7 @@ static int mount_overlay(struct superblock *lower, struct superblock **out)
 
 	if (r < 0)
 		return r;
-	r = overlay_mount(lower, upper, out);
+	r = overlay_mount ? overlay_mount(lower, upper, out) : -ENOSYS;
 	superblock_put(upper);
 	return r;
 }

@@ -58,7 +58,7 @@ static int hold_file(struct loader *l, struct file *f)
 
 static int open_interpreter(struct loader *l, const char *name, struct file **out)
 {
-	int r = vfs_open_exec(l->req->env, NULL, name, 0, out);
+	int r = vfs_open_exec(l->req->env, NULL, name, WALK_FOLLOW, out);
 
 	return r < 0 ? r : hold_file(l, *out);
 }
