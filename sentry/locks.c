@@ -1,5 +1,7 @@
 #include "sentry/locks.h"
 
+#include <string.h>
+
 #include "common/log.h"
 
 #ifndef NDEBUG
@@ -25,7 +27,26 @@ static void rank_released(enum lock_rank rank)
 	assert(held[rank] > 0);
 	held[rank]--;
 }
+
+void lock_layer_enter(struct lock_layer *saved)
+{
+	memcpy(saved->held, held, sizeof(held));
+	memset(held, 0, sizeof(held));
+}
+
+void lock_layer_leave(const struct lock_layer *saved)
+{
+	for (int r = 0; r < RANK_COUNT; r++)
+		assert(!held[r]);
+	memcpy(held, saved->held, sizeof(held));
+}
 #else
+void lock_layer_enter(struct lock_layer *saved UNUSED)
+{
+}
+void lock_layer_leave(const struct lock_layer *saved UNUSED)
+{
+}
 static void rank_check(enum lock_rank rank UNUSED)
 {
 }

@@ -49,6 +49,18 @@ void mutex_unlock_pair(struct mutex *a, struct mutex *b);
 /* Our own invariant: the calling thread holds the mutex (checked in debug builds). */
 void mutex_assert_held(const struct mutex *m);
 
+/*
+ * A file system that lies on another (overlay) calls it while holding locks of its own, of the
+ * same ranks. Between enter and leave the thread's held ranks are put aside: the lower file
+ * system is a world of its own, whose locks always come after those of the upper one, and which
+ * never calls up. Leave with what was taken inside released.
+ */
+struct lock_layer {
+	unsigned char held[RANK_COUNT];
+};
+void lock_layer_enter(struct lock_layer *saved);
+void lock_layer_leave(const struct lock_layer *saved);
+
 /* A static mutex. */
 #define MUTEX_INIT(r)                                                                              \
 	{                                                                                          \

@@ -208,6 +208,8 @@ void superblock_deactivate(struct superblock *sb)
 		return;
 	inotify_superblock_gone(sb);
 	dcache_drop_superblock(sb);
+	if (sb->ops->shutdown)
+		sb->ops->shutdown(sb);
 }
 
 uint64_t superblock_new_ino(struct superblock *sb)

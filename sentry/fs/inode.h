@@ -170,6 +170,9 @@ struct sb_ops {
 	 * dir_lock. 1 yes, 0 no (look it up again), or -errno. */
 	int (*revalidate)(struct inode *dir, const char *name, size_t len, struct inode *cached);
 	int (*sync)(struct superblock *sb); /* NULL: nothing to do */
+	/* The last mount of it went and its names are forgotten: let go of inodes that the file
+	 * system holds by itself. NULL: nothing to do */
+	void (*shutdown)(struct superblock *sb);
 	/* The option string for /proc/mounts, without rw/ro; NULL: none. */
 	void (*show_options)(struct superblock *sb, char *buf, size_t size);
 	void (*release)(struct superblock *sb);

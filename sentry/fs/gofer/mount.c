@@ -148,9 +148,15 @@ static int gofer_sync(struct superblock *sb)
 	    .fd = -1,
 	};
 
-	/* Inodes that wait here hold the superblock: an unmount, which syncs, lets them go. */
-	prefetch_drop_all(&gs->prefetch);
 	return client_call(&gs->client, &call);
+}
+
+/* Inodes that wait in the prefetch hold the superblock. */
+static void gofer_shutdown(struct superblock *sb)
+{
+	struct gofer_sb *gs = container_of(sb, struct gofer_sb, sb);
+
+	prefetch_drop_all(&gs->prefetch);
 }
 
 static void gofer_show_options(struct superblock *sb, char *buf, size_t size)
@@ -174,6 +180,7 @@ static void gofer_sb_release(struct superblock *sb)
 static const struct sb_ops exclusive_sb_ops = {
     .statfs = gofer_statfs,
     .sync = gofer_sync,
+    .shutdown = gofer_shutdown,
     .show_options = gofer_show_options,
     .release = gofer_sb_release,
 };
@@ -182,6 +189,7 @@ static const struct sb_ops shared_sb_ops = {
     .statfs = gofer_statfs,
     .revalidate = gofer_revalidate,
     .sync = gofer_sync,
+    .shutdown = gofer_shutdown,
     .show_options = gofer_show_options,
     .release = gofer_sb_release,
 };
