@@ -109,6 +109,7 @@ static void kill_locked(struct dentry *d, struct list *dead)
 		lru_del_locked(d);
 		list_del(&d->sibling);
 		list_add_tail(dead, &d->lru);
+		d->flags |= DENTRY_KILLED;
 		d = NULL;
 		if (parent && atomic_fetch_sub(&parent->count, 1) == 1) {
 			if (parent->hash_prev && !(parent->sb->flags & SB_NO_CACHE))
@@ -509,19 +510,22 @@ unsigned int dcache_unused(void)
 /* One pass over the list; false: there was nothing to kill. */
 static bool kill_unused_locked(struct superblock *sb, struct list *dead)
 {
-	struct dentry *d, *next;
+	struct list *at = lru.next;
 	bool killed = false;
 
-	for (d = list_first(&lru, struct dentry, lru); &d->lru != &lru; d = next) {
-		struct list *prev = d->lru.prev;
+	while (at != &lru) {
+		struct dentry *d = list_entry(at, struct dentry, lru);
+		struct list *prev = at->prev;
 
-		if (d->sb == sb && !atomic_load(&d->count)) {
-			kill_locked(d, dead); /* this may append behind d */
-			killed = true;
-			next = list_entry(prev->next, struct dentry, lru);
-		} else {
-			next = list_entry(d->lru.next, struct dentry, lru);
-		}
+		at = at->next;
+		if (d->sb != sb || atomic_load(&d->count))
+			continue;
+		/* This may append behind d, and take d's parents off anywhere. */
+		kill_locked(d, dead);
+		killed = true;
+		if (prev != &lru && (list_entry(prev, struct dentry, lru)->flags & DENTRY_KILLED))
+			prev = &lru;
+		at = prev->next;
 	}
 	return killed;
 }

@@ -23,6 +23,7 @@
 
 #define DENTRY_DELETED BIT(0)	 /* its name was removed while it was in use */
 #define DENTRY_REFERENCED BIT(1) /* used since it came onto the LRU list */
+#define DENTRY_KILLED BIT(3)	 /* out of the tree, about to be freed */
 #define DENTRY_ANON BIT(2)	 /* stands alone: its name is the whole path */
 
 struct dentry {
