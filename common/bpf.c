@@ -51,6 +51,17 @@ static void emit_rule(struct out *o, const struct bpf_rule *r)
 	load_nr(o);
 }
 
+/* What libraries try and can do without, if no rule allows it. */
+static const struct {
+	int nr;
+	uint32_t err;
+} refused[] = {
+    {__NR_clone3, ENOSYS}, /* arguments that a filter cannot see; libc falls back to clone */
+    {__NR_openat, EACCES}, /* a backtrace's /proc/self/maps, a locale, ...: not there anyway */
+    {__NR_readlink, EACCES},
+    {__NR_getcwd, EACCES},
+};
+
 int bpf_allow_list(const struct bpf_rule *rules, size_t n, uint32_t otherwise,
 		   struct sock_filter *out, size_t max)
 {
@@ -62,8 +73,10 @@ int bpf_allow_list(const struct bpf_rule *rules, size_t n, uint32_t otherwise,
 	load_nr(&o);
 	for (size_t i = 0; i < n; i++)
 		emit_rule(&o, &rules[i]);
-	emit(&o, BPF_JMP | BPF_JEQ | BPF_K, __NR_clone3, 0, 1);
-	emit(&o, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		emit(&o, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused[i].nr, 0, 1);
+		emit(&o, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | refused[i].err, 0, 0);
+	}
 	emit(&o, BPF_RET | BPF_K, otherwise, 0, 0);
 	return o.overflow ? -E2BIG : (int)o.len;
 }

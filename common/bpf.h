@@ -15,9 +15,8 @@ struct sock_filter;
 
 /*
  * Writes a filter program into `out` (room for `max` instructions): calls that match a rule
- * are allowed, clone3 is answered with ENOSYS (its arguments cannot be seen; libc falls back
- * to clone), everything else, and every other architecture, gets `otherwise`
- * (SECCOMP_RET_*). The number of instructions, or -E2BIG.
+ * are allowed, a few that libraries try in vain are answered with an errno, everything else,
+ * and every other architecture, gets `otherwise` (SECCOMP_RET_*). The number of instructions, or -E2BIG.
  */
 MUST_CHECK int bpf_allow_list(const struct bpf_rule *rules, size_t n, uint32_t otherwise,
 			      struct sock_filter *out, size_t max);

@@ -38,6 +38,7 @@ int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
  */
 int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack)
 {
+	static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
 	struct start *start = xmalloc(sizeof(*start));
 	pthread_attr_t attr;
 	sigset_t all, old;
@@ -49,6 +50,9 @@ int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, si
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, stack);
 	sigfillset(&all);
+	/* Faults and forbidden calls are ours: a blocked one would kill without a word. */
+	for (size_t i = 0; i < ARRAY_SIZE(synchronous); i++)
+		sigdelset(&all, synchronous[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&thread, &attr, run, start);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

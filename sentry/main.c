@@ -118,6 +118,24 @@ static void must(int r, const char *what)
 	exit(1);
 }
 
+static void on_crash(int sig, siginfo_t *info, void *context)
+{
+	/* A second fault, in the report, must end it. */
+	signal(sig, SIG_DFL);
+	panic("%s at %p", sig == SIGSEGV ? "SIGSEGV" : sig == SIGBUS ? "SIGBUS" : "crash",
+	      info->si_addr);
+}
+
+/* Our own faults are bugs: say where. (Pid 1 would die of them without a word.) */
+static void catch_crashes(void)
+{
+	static const int all[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	struct sigaction sa = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		sigaction(all[i], &sa, NULL);
+}
+
 /* Writes to a peer that is gone are -EPIPE; terminal signals are the runtime's business. */
 static void ignore_signals(void)
 {
@@ -160,6 +178,7 @@ int main(int argc, char **argv)
 	parse(&o, argc, argv);
 	log_init("sentry", o.log_fd, (enum log_level)o.log_level);
 	ignore_signals();
+	catch_crashes();
 	panic_set_hook(debug_panic_hook);
 	task_set_syscall_handler(syscall_dispatch);
 	control_set_debug_report(debug_report);

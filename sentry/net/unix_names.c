@@ -255,7 +255,7 @@ int unix_find(struct net_namespace *net, const struct sock_addr *addr, int type,
 void unix_unbind(struct unix_socket *u)
 {
 	struct net_namespace *net = u->sock.net;
-	struct inode *inode = path_inode(&u->path);
+	struct inode *inode = u->path.dentry ? path_inode(&u->path) : NULL;
 
 	if (inode) {
 		mutex_lock(&inode->data_lock);
