@@ -23,7 +23,9 @@ static const char *const lean_env[] = {"MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESH
 static int open_exports(struct launch *l, struct exports *x, struct error *e)
 {
 	const struct config *c = l->config;
-	int r = exports_add(x, c->rootfs, c->readonly || l->overlay, false, true, e);
+	/* The host's own root comes without its /proc, /sys and the like. */
+	bool host_root = strcmp(c->rootfs, "/") == 0;
+	int r = exports_add(x, c->rootfs, c->readonly || l->overlay, false, !host_root, e);
 
 	if (r < 0)
 		return error_wrap(e, "%s: root.path", c->file);
