@@ -157,7 +157,10 @@ int run_foreground(struct launch *l, const char *id, const char *pid_file, struc
 			NULL, 0, e);
 	if (r == 0)
 		r = write_pid_file(pid_file, getpid(), e);
+	state_unlock(&l->state);
 	status = r == 0 ? relay_run(&relay) : 0;
+	if (state_lock(&l->state, &later) < 0)
+		error_clear(&later);
 	if (launch_destroy(&l->state, &later) < 0 && r == 0)
 		*e = later;
 	return r < 0 ? r : relay_exit_code(status);

@@ -1,6 +1,8 @@
 /* Starting a garrison-monitor; see monitor/monitor.c for what it does. */
+#include <fcntl.h>
 #include <stdio.h>
 
+#include "common/host.h"
 #include "common/mem.h"
 #include "runtime/launch.h"
 #include "runtime/spawn.h"
@@ -8,12 +10,14 @@
 int monitor_start(const struct state *st, int conn, int pid, int tty, const struct cgroup *cg,
 		  struct process_ref *out, struct error *e)
 {
+	/* A description of its own: the lock on ours must not live on in the monitor. */
+	SCOPED_FD int dir = pid == 0 ? host_openat(st->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0) : -1;
 	SCOPED_FREE char *conn_arg = xasprintf("%d", conn);
-	SCOPED_FREE char *dir_arg = xasprintf("%d", pid == 0 ? st->dir_fd : -1);
+	SCOPED_FREE char *dir_arg = xasprintf("%d", dir);
 	SCOPED_FREE char *tty_arg = xasprintf("%d", tty);
 	SCOPED_FREE char *pid_arg = xasprintf("%d", pid);
 	char *argv[] = {"garrison-monitor", conn_arg, dir_arg, tty_arg, pid_arg, st->id, NULL};
-	const int fds[] = {conn, tty, pid == 0 ? st->dir_fd : -1};
+	const int fds[] = {conn, tty, dir};
 	const struct spawn s = {.program = "garrison-monitor",
 				.argv = argv,
 				.stdio = {-1, -1, -1},

@@ -56,7 +56,7 @@ static int make_root(const char *root, struct error *e)
 	}
 }
 
-static int lock_dir(struct state *st, struct error *e)
+int state_lock(struct state *st, struct error *e)
 {
 	int r;
 
@@ -64,6 +64,11 @@ static int lock_dir(struct state *st, struct error *e)
 		r = flock(st->dir_fd, LOCK_EX);
 	while (r < 0 && errno == EINTR);
 	return r < 0 ? error_errno(e, -errno, "cannot lock %s", st->dir) : 0;
+}
+
+void state_unlock(struct state *st)
+{
+	flock(st->dir_fd, LOCK_UN);
 }
 
 static void state_init(const struct global_options *g, const char *id, struct state *st)
@@ -96,7 +101,7 @@ int state_new(const struct global_options *g, const char *id, struct state *st, 
 	st->created = xasprintf("%s.%09ldZ", stamp, now.tv_nsec);
 	st->owner = (int)geteuid();
 	st->cgroup_dirs = json_array();
-	return lock_dir(st, e);
+	return state_lock(st, e);
 }
 
 static json_t *ref_to_json(const struct process_ref *p)
@@ -199,7 +204,7 @@ int state_load(const struct global_options *g, const char *id, bool lock, struct
 		return error_set(e, -ENOENT, "container \"%s\" does not exist", id);
 	if (st->dir_fd < 0)
 		return error_errno(e, st->dir_fd, "open %s", st->dir);
-	r = lock ? lock_dir(st, e) : 0;
+	r = lock ? state_lock(st, e) : 0;
 	/* It may have been deleted while we waited for the lock. */
 	if (r == 0 && (fstat(st->dir_fd, &now) < 0 || now.st_nlink == 0))
 		r = error_set(e, -ENOENT, "container \"%s\" does not exist", id);

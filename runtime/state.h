@@ -49,6 +49,9 @@ MUST_CHECK int state_new(const struct global_options *g, const char *id, struct 
 /* Reads an existing one, locked if `lock`. -ENOENT: "container ... does not exist". */
 MUST_CHECK int state_load(const struct global_options *g, const char *id, bool lock,
 			  struct state *st, struct error *e);
+/* For a command that stays: others may work on the container meanwhile. */
+void state_unlock(struct state *st);
+MUST_CHECK int state_lock(struct state *st, struct error *e);
 MUST_CHECK int state_save(struct state *st, struct error *e);
 /* Removes the directory with all that is in it. */
 MUST_CHECK int state_remove(struct state *st, struct error *e);
