@@ -129,6 +129,16 @@ static void reply(void *to, struct sock_buf *b)
 	socket_wake_read(s);
 }
 
+void netlink_deliver(struct socket *s, const void *data, size_t n)
+{
+	struct sock_buf *b = sock_buf_new(NULL, n);
+
+	if (!b)
+		return;
+	memcpy(b->data, data, n);
+	reply(s, b);
+}
+
 static int check_to(const struct sock_addr *to)
 {
 	struct sockaddr_nl nl;

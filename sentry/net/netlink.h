@@ -7,4 +7,7 @@
 int netlink_create(struct net_namespace *net, int type, int protocol, const struct cred *cred,
 		   struct socket **out) MUST_CHECK;
 
+/* A message from the kernel to a netlink socket: mq_notify(2)'s cookies. */
+void netlink_deliver(struct socket *s, const void *data, size_t n);
+
 #endif
