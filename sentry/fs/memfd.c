@@ -165,9 +165,14 @@ static int memfd_setattr(struct inode *inode, const struct iattr *attr)
 		return -EPERM;
 	if (attr->valid & IATTR_SIZE)
 		err = host_ftruncate(memfd_of(inode)->fd, (off_t)attr->size);
-	if (!err)
-		inode_apply_attr(inode, attr);
-	return err;
+	if (err)
+		return err;
+	inode_apply_attr(inode, attr);
+	if (attr->valid & IATTR_SIZE) {
+		inode->size = attr->size;
+		inode->mtime = inode->ctime;
+	}
+	return 0;
 }
 
 static void memfd_free(struct inode *inode)

@@ -77,8 +77,10 @@ long watch_wait(struct task *t, struct watch *watches, size_t n, uint64_t deadli
 	long count = test_all(watches, n);
 	int err = 0;
 
-	if (count > 0 || deadline == 0)
+	if (count > 0)
 		return count;
+	if (deadline == 0) /* as Linux: a signal counts even then */
+		return signal_pending(t) ? -ERESTARTSYS : 0;
 	for (size_t i = 0; i < n; i++)
 		if (watches[i].file && watches[i].file->wq)
 			waitq_add(watches[i].file->wq, &watches[i].w);
