@@ -67,7 +67,7 @@ int host_unlinkat(int dir, const char *name, int flags)
 	return (int)result(unlinkat(dir, name, flags));
 }
 
-/* #host: renameat2 gofer */
+/* #host: renameat,renameat2 gofer */
 int host_renameat2(int old_dir, const char *old_name, int new_dir, const char *new_name,
 		   unsigned int flags)
 {

@@ -15,7 +15,7 @@ run_program() {
 	*.py) set -- python3 "/var/tmp/$name" ;;
 	*) set -- bash -eu -o pipefail "/var/tmp/$name" ;;
 	esac
-	check "$name as $user on $platform" in_root "$platform" "$user" 300 "$@"
+	check "$name as $user on $platform" in_root "$platform" "$user" ${PROGRAM_SECONDS:-300} "$@"
 	rm -f "$ROOTFS/var/tmp/$name"
 }
 
