@@ -63,7 +63,7 @@ int container_new(struct container_config *config, struct container **out, char 
 		c->ipc = ipc_namespace_new();
 	if (net_namespace_new)
 		c->net = net_namespace_new();
-	r = container_build_mounts(config, &c->mounts, error);
+	r = container_build_mounts(config, c->ipc, &c->mounts, error);
 	if (r == 0) {
 		r = pf_zygote_new(&c->zygote);
 		if (r < 0)

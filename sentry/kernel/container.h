@@ -87,7 +87,7 @@ struct container *container_first(void);	  /* the oldest, or NULL */
 struct container *container_next(struct container *c);
 
 /* kernel/container_mounts.c: the mount namespace of a configuration. */
-int container_build_mounts(struct container_config *config, struct mount_ns **out,
-			   char **error) MUST_CHECK;
+int container_build_mounts(struct container_config *config, struct ipc_namespace *ipc,
+			   struct mount_ns **out, char **error) MUST_CHECK;
 
 #endif

@@ -17,6 +17,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/ipc/mqueue.h"
 
 /* makedev(3) for small numbers, as a constant. */
 #define DEV(major, minor) ((uint64_t)((major) << 8 | (minor)))
@@ -28,6 +29,7 @@ int overlay_mount(struct superblock *lower, struct superblock *upper, struct sup
 
 struct builder {
 	struct mount_ns *ns;
+	struct ipc_namespace *ipc; /* whose queues /dev/mqueue shows */
 	struct cred *cred;
 	struct path root;
 	struct walk_env env;
@@ -110,12 +112,15 @@ static int attach(struct builder *b, const char *destination, struct superblock 
 	return r;
 }
 
-static int mount_by_type(const struct container_mount *m, struct superblock **sb)
+static int mount_by_type(struct builder *b, const struct container_mount *m, struct superblock **sb)
 {
 	const struct fs_type *type = fs_type_find(m->type);
 
-	/* A view of cgroups or queues that is not built in is an empty directory. */
-	if (!type && (strncmp(m->type, "cgroup", 6) == 0 || strcmp(m->type, "mqueue") == 0))
+	if (strcmp(m->type, "mqueue") == 0)
+		return mqueue_mount(b->ipc, sb);
+
+	/* A view of cgroups that is not built in is an empty directory. */
+	if (!type && strncmp(m->type, "cgroup", 6) == 0)
 		type = fs_type_find("tmpfs");
 	if (!type)
 		return -ENODEV;
@@ -137,7 +142,7 @@ static int mount_one(struct builder *b, struct container_mount *m)
 		r = gofer_mount(m->export_fd, m->source, how, &sb);
 		m->export_fd = -1;
 	} else {
-		r = mount_by_type(m, &sb);
+		r = mount_by_type(b, m, &sb);
 	}
 	if (r == -ENODEV)
 		return fail(b, r, "unsupported file system type", m->type);
@@ -350,7 +355,8 @@ static int populate(struct builder *b, struct container_config *config)
 	return r == 0 ? restrict_paths(b, config) : r;
 }
 
-int container_build_mounts(struct container_config *config, struct mount_ns **out, char **error)
+int container_build_mounts(struct container_config *config, struct ipc_namespace *ipc,
+			   struct mount_ns **out, char **error)
 {
 	struct superblock *root = NULL;
 	struct builder b;
@@ -361,6 +367,7 @@ int container_build_mounts(struct container_config *config, struct mount_ns **ou
 		return r;
 	}
 	builder_init(&b, mount_ns_new(root, 0), error);
+	b.ipc = ipc;
 	superblock_put(root);
 	r = populate(&b, config);
 	builder_fini(&b);
