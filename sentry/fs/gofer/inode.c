@@ -107,13 +107,13 @@ void gofer_apply_locked(struct gofer_inode *gi, const struct fuse_attr *a)
 	atomic_store(&gi->stale, false);
 }
 
+/* Not the owner: our fstat sees it through the sentry's user namespace, as nobody. On an
+ * exclusive export only we change it. */
 static void apply_stat_locked(struct gofer_inode *gi, const struct stat *st)
 {
 	struct inode *inode = &gi->inode;
 
 	inode->mode = (inode->mode & S_IFMT) | (st->st_mode & 07777);
-	inode->uid = st->st_uid;
-	inode->gid = st->st_gid;
 	inode->nlink = (uint32_t)st->st_nlink;
 	inode->size = (uint64_t)st->st_size;
 	inode->atime = st->st_atim;
@@ -160,7 +160,7 @@ static int ask_locked(struct gofer_sb *gs, struct gofer_inode *gi)
 
 static int refresh_locked(struct gofer_sb *gs, struct gofer_inode *gi)
 {
-	int fd = hostfd_hold_written(gi), err;
+	int fd = gs->shared ? -1 : hostfd_hold_written(gi), err;
 	struct stat st;
 
 	if (fd < 0)
