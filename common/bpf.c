@@ -7,8 +7,6 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-#include "common/host_setup.h"
-
 struct out {
 	struct sock_filter *prog;
 	size_t len, max;
@@ -79,11 +77,4 @@ int bpf_allow_list(const struct bpf_rule *rules, size_t n, uint32_t otherwise,
 	}
 	emit(&o, BPF_RET | BPF_K, otherwise, 0, 0);
 	return o.overflow ? -E2BIG : (int)o.len;
-}
-
-int bpf_install(struct sock_filter *prog, int len)
-{
-	struct sock_fprog fprog = {.len = (unsigned short)len, .filter = prog};
-
-	return host_seccomp_filter(SECCOMP_FILTER_FLAG_TSYNC, &fprog);
 }

@@ -20,7 +20,5 @@ struct sock_filter;
  */
 MUST_CHECK int bpf_allow_list(const struct bpf_rule *rules, size_t n, uint32_t otherwise,
 			      struct sock_filter *out, size_t max);
-/* Installs it for all threads of the process. no_new_privs must be set. */
-MUST_CHECK int bpf_install(struct sock_filter *prog, int len);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "common/bpf.h"
 #include "common/confine.h"
+#include "common/host_setup.h"
 #include "common/log.h"
 
 static const struct bpf_rule sentry_rules[] = {
@@ -26,6 +27,14 @@ const struct bpf_rule *confine_rules(const char *process, size_t *n)
 	}
 	*n = ARRAY_SIZE(sentry_rules);
 	return sentry_rules;
+}
+
+/* For all threads of the process; no_new_privs must be set. */
+static int bpf_install(struct sock_filter *prog, int len)
+{
+	struct sock_fprog fprog = {.len = (unsigned short)len, .filter = prog};
+
+	return host_seccomp_filter(SECCOMP_FILTER_FLAG_TSYNC, &fprog);
 }
 
 /* SECCOMP_RET_TRAP: the call was not made. Say which, and die. */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -260,6 +261,9 @@ int main(int argc, char **argv)
 	int r;
 
 	open_standard_fds();
+	/* What a careless caller left open must not reach our long-lived processes. */
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		log_debug("cannot mark inherited fds");
 	signal(SIGPIPE, SIG_IGN);
 	r = parse(&g, argc, argv, &e);
 	if (!g.root)

@@ -1,5 +1,5 @@
 # The monitor: static and small, since every container and every exec has one.
-$(LIBEXEC)/garrison-monitor: $(B)/obj/runtime/monitor/monitor.o
+$(LIBEXEC)/garrison-monitor: $(B)/obj/runtime/monitor/monitor.o $(B)/obj/common/bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -no-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $^ -o $@
 

@@ -272,7 +272,9 @@ int state_exit_status(const struct state *st)
 	SCOPED_FREE char *text = NULL;
 	int r = host_read_file(st->dir_fd, "exit-status", 64, &text);
 
-	return r < 0 ? r : atoi(text);
+	if (r < 0)
+		return r;
+	return *text ? atoi(text) : -ENOENT; /* made, but not written: the monitor was killed */
 }
 
 int state_write_exit(const struct state *st, int wait_status)

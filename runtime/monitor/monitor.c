@@ -12,10 +12,15 @@
  * that is a SIGKILL of the container. Our own death by SIGKILL closes the
  * connection, at which the sentry kills the process.
  *
- * One exists per container, so it is small: static, no heap, no stdio.
+ * One exists per container, so it is small: static, no heap, no stdio. It reads
+ * what the sentry sends, so it first gives up all capabilities and all system
+ * calls but those of its loop.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -23,15 +28,18 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/bpf.h"
 #include "common/wire_format.h"
 
 #define KILLED SIGKILL /* wait status of a container whose sentry is gone */
 
 static struct {
-	int control, dir, tty;
+	int control, tty;
+	int status_file; /* or -1 */
 	const char *pid, *id;
 } m;
 
@@ -153,13 +161,47 @@ static void write_status(int status)
 {
 	char buf[16];
 	size_t n = append_number(buf, 0, sizeof(buf), (unsigned int)status);
-	int fd;
 
-	if (m.dir < 0)
-		return;
-	fd = openat(m.dir, "exit-status", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	if (fd >= 0 && write(fd, buf, n) < 0)
+	if (m.status_file >= 0 && write(m.status_file, buf, n) < 0)
 		_exit(1);
+}
+
+static int open_status(int dir)
+{
+	return dir < 0 ? -1
+		       : openat(dir, "exit-status", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {0};
+
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &h, none) < 0)
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static int confine(void)
+{
+	static const struct bpf_rule rules[] = {
+	    {__NR_read, -1, 0, 0},	   {__NR_write, -1, 0, 0},
+	    {__NR_poll, -1, 0, 0},	   {__NR_recvfrom, -1, 0, 0},
+	    {__NR_sendmsg, -1, 0, 0},	   {__NR_ioctl, 1, UINT32_MAX, TIOCGWINSZ},
+	    {__NR_rt_sigreturn, -1, 0, 0}, {__NR_restart_syscall, -1, 0, 0},
+	    {__NR_exit_group, -1, 0, 0},
+	};
+	struct sock_filter prog[64];
+	int len = bpf_allow_list(rules, sizeof(rules) / sizeof(rules[0]), SECCOMP_RET_KILL_PROCESS,
+				 prog, sizeof(prog) / sizeof(prog[0]));
+	struct sock_fprog fprog = {.len = (unsigned short)len, .filter = prog};
+
+	if (len < 0 || drop_capabilities() < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &fprog, 0, 0);
 }
 
 static int serve(int signal_fd)
@@ -193,19 +235,22 @@ static int parse_fd(const char *text)
 int main(int argc, char **argv)
 {
 	sigset_t all;
-	int status, signal_fd;
+	int dir, status, signal_fd;
 
 	if (argc != 6)
 		return 2;
 	m.control = parse_fd(argv[1]);
-	m.dir = parse_fd(argv[2]);
+	dir = parse_fd(argv[2]);
+	m.status_file = open_status(dir);
 	m.tty = parse_fd(argv[3]);
 	m.pid = argv[4];
 	m.id = argv[5];
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	signal_fd = signalfd(-1, &all, SFD_CLOEXEC);
-	if (signal_fd < 0)
+	if (dir >= 0)
+		close(dir);
+	if (signal_fd < 0 || confine() < 0)
 		return 2;
 	forward_size();
 	status = serve(signal_fd);

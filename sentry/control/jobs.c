@@ -7,9 +7,10 @@
 #include "common/mem.h"
 #include "sentry/control/control.h"
 #include "sentry/control/ops.h"
-#include "sentry/control/parts.h"
 #include "sentry/control/process_spec.h"
+#include "sentry/fs/hostfile.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/tty/tty.h"
 
 struct pending_wait {
 	struct list node; /* in job->waits */
@@ -68,8 +69,6 @@ static int open_terminal(struct request *rq, struct job *job, struct file *stdio
 {
 	int r;
 
-	if (!tty_new_host)
-		return request_fail(rq, -ENOSYS, "terminals are not built in");
 	r = tty_new_host(job->container, job->spec->tty, &job->tty);
 	if (r < 0)
 		return request_fail(rq, r, "cannot make the terminal: %s", strerror(-r));

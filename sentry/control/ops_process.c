@@ -6,9 +6,9 @@
 #include "common/mem.h"
 #include "sentry/control/control.h"
 #include "sentry/control/ops.h"
-#include "sentry/control/parts.h"
 #include "sentry/control/process_spec.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/tty/tty.h"
 
 static int find_container(struct request *rq, struct container **c)
 {

@@ -7,12 +7,9 @@
 #include "common/host.h"
 #include "common/mem.h"
 #include "sentry/fs/mount.h"
+#include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/tasklist.h"
-
-struct ipc_namespace *ipc_namespace_new(void) __attribute__((weak));
-void ipc_namespace_put(struct ipc_namespace *ns) __attribute__((weak));
-struct net_namespace *net_namespace_new(void) __attribute__((weak));
-void net_namespace_put(struct net_namespace *ns) __attribute__((weak));
+#include "sentry/net/netns.h"
 
 static struct list containers = LIST_INIT(containers);
 
@@ -59,10 +56,8 @@ int container_new(struct container_config *config, struct container **out, char 
 	list_init(&c->node);
 	set_identity(c, config);
 	c->pids = pid_table_new();
-	if (ipc_namespace_new)
-		c->ipc = ipc_namespace_new();
-	if (net_namespace_new)
-		c->net = net_namespace_new();
+	c->ipc = ipc_namespace_new();
+	c->net = net_namespace_new();
 	r = container_build_mounts(config, c->ipc, &c->mounts, error);
 	if (r == 0) {
 		r = pf_zygote_new(&c->zygote);
@@ -86,10 +81,8 @@ void container_free(struct container *c)
 		pf_zygote_put(c->zygote);
 	if (c->mounts)
 		mount_ns_put(c->mounts);
-	if (c->ipc && ipc_namespace_put)
-		ipc_namespace_put(c->ipc);
-	if (c->net && net_namespace_put)
-		net_namespace_put(c->net);
+	ipc_namespace_put(c->ipc);
+	net_namespace_put(c->net);
 	pid_table_free(c->pids);
 	mutex_destroy(&c->uts_lock);
 	free(c->cgroup_path);

@@ -14,22 +14,18 @@
 
 #include "common/host.h"
 #include "common/mem.h"
+#include "sentry/fs/gofer/gofer.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
+#include "sentry/fs/overlay/overlay.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/mqueue.h"
 
 /* makedev(3) for small numbers, as a constant. */
 #define DEV(major, minor) ((uint64_t)((major) << 8 | (minor)))
-#define GOFER_RO BIT(0)
-#define GOFER_SHARED BIT(1)
-int gofer_mount(int channel_fd, const char *source, unsigned int flags, struct superblock **out);
-int overlay_mount(struct superblock *lower, struct superblock *upper, struct superblock **out)
-    __attribute__((weak));
-
 struct builder {
 	struct mount_ns *ns;
-	struct ipc_namespace *ipc; /* whose queues /dev/mqueue shows */
+	struct ipc_namespace *ipc; /* whose message queues /dev/mqueue shows */
 	struct cred *cred;
 	struct path root;
 	struct walk_env env;
@@ -118,7 +114,6 @@ static int mount_by_type(struct builder *b, const struct container_mount *m, str
 
 	if (strcmp(m->type, "mqueue") == 0)
 		return mqueue_mount(b->ipc, sb);
-
 	/* A view of cgroups that is not built in is an empty directory. */
 	if (!type && strncmp(m->type, "cgroup", 6) == 0)
 		type = fs_type_find("tmpfs");
@@ -317,7 +312,7 @@ static int mount_overlay(struct superblock *lower, struct superblock **out)
 
 	if (r < 0)
 		return r;
-	r = overlay_mount ? overlay_mount(lower, upper, out) : -ENOSYS;
+	r = overlay_mount(lower, upper, out);
 	superblock_put(upper);
 	return r;
 }
