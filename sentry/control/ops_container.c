@@ -104,7 +104,7 @@ static int build_container(struct request *rq, struct container **out)
 
 	read_config(rq, &config);
 	{
-		SCOPED_FREE struct container_device *devices = read_devices(rq, &config);
+		UNUSED SCOPED_FREE struct container_device *devices = read_devices(rq, &config);
 		SCOPED_FREE char **masked = json_get_strings(rq->body, "masked");
 		SCOPED_FREE char **readonly = json_get_strings(rq->body, "readonly");
 

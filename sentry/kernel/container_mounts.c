@@ -23,6 +23,7 @@
 
 /* makedev(3) for small numbers, as a constant. */
 #define DEV(major, minor) ((uint64_t)((major) << 8 | (minor)))
+
 struct builder {
 	struct mount_ns *ns;
 	struct ipc_namespace *ipc; /* whose message queues /dev/mqueue shows */
