@@ -67,6 +67,7 @@ struct tty {
 	struct ktimer timer; /* VTIME */
 
 	struct termios2 termios;
+	struct termios2 pinned; /* TIOCSLCKTRMIOS: bits and characters that do not change */
 	struct winsize winsize;
 	struct ldisc ldisc;
 	struct ring out;

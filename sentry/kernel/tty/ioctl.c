@@ -59,11 +59,24 @@ static long get_termios(struct tty *tty, uint64_t arg, struct task *t, size_t si
 	return copyout_late(t, UADDR(arg), &copy, size);
 }
 
+static void keep_pinned(struct termios2 *new, const struct termios2 *old,
+			const struct termios2 *pinned)
+{
+	new->c_iflag ^= (new->c_iflag ^ old->c_iflag) & pinned->c_iflag;
+	new->c_oflag ^= (new->c_oflag ^ old->c_oflag) & pinned->c_oflag;
+	new->c_cflag ^= (new->c_cflag ^ old->c_cflag) & pinned->c_cflag;
+	new->c_lflag ^= (new->c_lflag ^ old->c_lflag) & pinned->c_lflag;
+	for (size_t i = 0; i < ARRAY_SIZE(new->c_cc); i++)
+		if (pinned->c_cc[i])
+			new->c_cc[i] = old->c_cc[i];
+}
+
 /* Under the lock. */
 static void apply_termios(struct tty *tty, struct termios2 *new)
 {
 	struct termios2 old = tty->termios;
 
+	keep_pinned(new, &old, &tty->pinned);
 	if (tty->master_wq) {
 		new->c_cflag &= ~(unsigned int)(CSIZE | PARENB);
 		new->c_cflag |= CS8 | CREAD;
@@ -113,6 +126,31 @@ static long set_termios(struct tty *tty, uint64_t arg, struct task *t, size_t si
 	if (when == FLUSHED)
 		ldisc_flush(tty);
 	apply_termios(tty, &new);
+	return 0;
+}
+
+static long get_pinned(struct tty *tty, uint64_t arg, struct task *t)
+{
+	struct termios2 copy;
+
+	mutex_lock(&tty->lock);
+	copy = tty->pinned;
+	mutex_unlock(&tty->lock);
+	return copyout(t, UADDR(arg), &copy, TERMIOS_SIZE);
+}
+
+static long set_pinned(struct tty *tty, uint64_t arg, struct task *t)
+{
+	struct termios2 new = {0};
+	int err;
+
+	if (!cred_capable(t->cred, CAP_SYS_ADMIN) && !cred_capable(t->cred, CAP_CHECKPOINT_RESTORE))
+		return -EPERM;
+	err = copyin(t, &new, UADDR(arg), TERMIOS_SIZE);
+	if (err)
+		return err;
+	SCOPED_LOCK(&tty->lock);
+	tty->pinned = new;
 	return 0;
 }
 
@@ -182,6 +220,10 @@ static long ioctl_termios(struct tty *tty, unsigned int cmd, uint64_t arg, struc
 		return set_termios(tty, arg, t, both, DRAINED, from_master);
 	case TCSETSF2:
 		return set_termios(tty, arg, t, both, FLUSHED, from_master);
+	case TIOCGLCKTRMIOS:
+		return get_pinned(tty, arg, t);
+	case TIOCSLCKTRMIOS:
+		return set_pinned(tty, arg, t);
 	case TCGETA:
 		return get_termio(tty, arg, t);
 	case TCSETA:
