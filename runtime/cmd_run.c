@@ -87,14 +87,18 @@ static int create(const struct options *o, struct launch *l, bool start, struct 
 {
 	int r = launch_create(l, o->id, start, e);
 
-	if (r == 0 && o->console_socket)
+	if (r < 0)
+		return r;
+	l->state.started = start;
+	if (o->console_socket)
 		r = console_send(&l->console, o->console_socket, e);
-	if (r == 0) {
-		l->state.started = start;
+	if (r == 0)
 		r = launch_monitor(l, o->pid_file, e);
-		if (r == 0)
-			return 0;
-		launch_destroy(&l->state, e);
+	if (r < 0) {
+		struct error later = {0};
+
+		launch_destroy(&l->state, &later);
+		error_clear(&later);
 	}
 	return r;
 }

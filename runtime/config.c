@@ -345,7 +345,7 @@ int config_load(const char *bundle, const char *config_file, struct config *c, s
 	if (r < 0)
 		return error_errno(e, r, "cannot read %s", path);
 	clip_huge_numbers(text);
-	json = json_loads(text, 0, &jerr);
+	json = json_loads(text, JSON_ALLOW_NUL, &jerr);
 	if (!json)
 		return error_set(e, -EINVAL, "%s: line %d, column %d: %s", path, jerr.line,
 				 jerr.column, jerr.text);
