@@ -456,6 +456,8 @@ int pipe_new(const struct cred *cred, int flags, struct file *out[2])
 	struct inode *inode = anon_inode_new("pipe", S_IFIFO);
 	struct path none = {0};
 
+	inode->uid = cred->fsuid;
+	inode->gid = cred->fsgid;
 	inode->fifo = pipe_create(true);
 	flags &= O_NONBLOCK | O_DIRECT;
 	out[0] = end_new(inode->fifo, inode, &none, cred, O_RDONLY | flags);
