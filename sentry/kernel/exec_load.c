@@ -8,6 +8,7 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -387,20 +388,33 @@ static uint64_t new_personality(uint64_t old, bool secure)
 	return secure ? old & ~unsafe : old & ~(uint64_t)READ_IMPLIES_EXEC;
 }
 
-/* A program that gained privileges, or that its caller cannot read, is not to be looked into. */
+/* A program that changed ids, gained privileges, or that its caller cannot read is not to be
+ * looked into. */
 static int dumpable(const struct loader *l)
 {
-	const struct cred *c = l->image.cred;
+	const struct cred *old = l->req->cred, *new = l->image.cred;
 
-	return c->euid == c->uid && c->egid == c->gid &&
-	       inode_permission(l->program->inode, l->req->cred, 4) == 0;
+	return new->euid == new->uid &&new->egid == new->gid &&new->euid == old->euid &&new->egid ==
+		   old->egid &&new->fsuid == old->fsuid &&new->fsgid == old->fsgid &&
+	       !(new->permitted & ~old->permitted) &&
+	       inode_permission(l->program->inode, old, 4) == 0;
+}
+
+/* The name of a file that was opened by descriptor alone, into buf. */
+static const char *file_name(const struct loader *l, char *buf, size_t size)
+{
+	return path_name(&l->req->args->file->path, NULL, buf, size) < 0 ? "" : buf;
 }
 
 static void set_comm(struct loader *l)
 {
-	const char *name = strrchr(l->args.path, '/');
+	char buf[PATH_MAX + 16];
+	const char *path = l->args.path, *name;
 
-	snprintf(l->image.comm, sizeof(l->image.comm), "%s", name ? name + 1 : l->args.path);
+	if (l->args.by_descriptor)
+		path = file_name(l, buf, sizeof(buf));
+	name = strrchr(path, '/');
+	snprintf(l->image.comm, sizeof(l->image.comm), "%.15s", name ? name + 1 : path);
 }
 
 static int load(struct loader *l)

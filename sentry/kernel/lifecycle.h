@@ -41,6 +41,7 @@ struct exec_args {
 	int argc, envc;
 	/* execveat(2) of a descriptor with FD_CLOEXEC: a script could not be opened again. */
 	bool path_inaccessible;
+	bool by_descriptor; /* execveat(2) with an empty path: the file's own name counts */
 };
 int task_exec(struct task *t, struct exec_args *args) MUST_CHECK;
 

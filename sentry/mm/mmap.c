@@ -153,7 +153,7 @@ static bool hint_is_free(struct mm *mm, uint64_t hint, uint64_t len)
 
 int64_t mm_choose_address(struct mm *mm, uint64_t hint, uint64_t len, int flags, uint64_t align)
 {
-	uint64_t at = ROUND_UP(hint, GUEST_PAGE);
+	uint64_t at = ROUND_DOWN(hint, GUEST_PAGE);
 
 	if (len > pf_max_addr() - pf_min_addr())
 		return -ENOMEM;

@@ -188,16 +188,17 @@ static long exec(struct task *t, int dirfd, uint64_t path_addr, uint64_t argv, u
 	struct file *f;
 	int r;
 
-	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
-		return -EINVAL;
 	r = copyin_path(t, path, UADDR(path_addr), flags & AT_EMPTY_PATH);
 	if (r < 0)
 		return r;
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
 	r = open_program(t, dirfd, path, flags, &f);
 	if (r < 0)
 		return r;
 	exec_name(name, sizeof(name), dirfd, path);
 	args.file = f;
+	args.by_descriptor = path[0] == '\0';
 	args.path_inaccessible =
 	    dirfd != AT_FDCWD && path[0] != '/' && fd_get_cloexec(t->files, dirfd) > 0;
 	r = read_args(t, argv, envp, &args);
