@@ -31,3 +31,8 @@ PF_BENCH_SRC := $(wildcard sentry/platform/*.c sentry/platform/systrap/*.c sentr
 $(B)/tests/bench/pf_bench: $(B)/obj/tests/bench/pf_bench.o $(call objects,$(PF_BENCH_SRC)) $(STUB_B)/image.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(LIBS_COMMON) -o $@
+
+$(B)/tests/security/stub_attack: tests/security/stub_attack.c
+	@mkdir -p $(@D)
+	$(Q)gcc -std=gnu17 -D_GNU_SOURCE -static -O1 -Wall -Wno-unused-result $< -o $@
+tests: $(B)/tests/security/stub_attack

@@ -6,10 +6,12 @@
  * so it asks for its own (see entry.S).
  */
 #include <errno.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "common/host.h"
+#include "common/host_stub.h"
 #include "sentry/platform/pf.h"
 
 /* The state with which a copy of `from` starts. */
@@ -41,23 +43,27 @@ int spawn_process(struct pf_thread *t, bool fresh, struct pf_space **space,
 		  struct pf_thread **thread)
 {
 	SCOPED_FD int fd = -1;
-	int r = space_alloc(!t->space->bank, space, thread, &fd);
+	struct pf_thread *child;
+	struct pf_space *s;
+	int r = space_alloc(!t->space->bank, &s, &child, &fd);
 
 	if (r < 0)
 		return r;
 	if (fresh)
-		start_zeroed(*thread);
+		start_zeroed(child);
 	else
-		inherit(*thread, t);
-	t->mbox->calls[0].arg[0] = (*thread)->stub_mbox;
+		inherit(child, t);
+	t->mbox->calls[0].arg[0] = child->stub_mbox;
 	pthread_mutex_lock(&t->space->fd_lock);
-	r = ask_fork(t, *space, fd);
+	r = ask_fork(t, s, fd);
 	pthread_mutex_unlock(&t->space->fd_lock);
 	if (r < 0) {
-		space_discard(*thread);
+		space_discard(child);
 		return r;
 	}
-	(*thread)->tid = (*space)->pid;
+	child->tid = s->pid;
+	*space = s;
+	*thread = child;
 	return 0;
 }
 
@@ -98,31 +104,44 @@ static int grow(struct pf_thread *t)
 	return r;
 }
 
+/* The new thread's id, or why there is none: as the stub says. */
+static int thread_result(struct pf_thread *parent)
+{
+	int64_t tid = __atomic_load_n(&parent->mbox->calls[0].result, __ATOMIC_RELAXED);
+
+	if (tid < 0 && tid >= -4095)
+		return (int)tid;
+	if (tid <= 0 || tid > INT_MAX || host_tgkill(parent->space->pid, (pid_t)tid, 0) < 0)
+		return -EAGAIN;
+	return (int)tid;
+}
+
 int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread)
 {
+	struct pf_thread *t;
 	int r = pf.ops->sync_frame(parent);
 
 	if (r == 0)
-		r = space_slot_new(parent->space, thread);
+		r = space_slot_new(parent->space, &t);
 	if (r == -EAGAIN) {
 		r = grow(parent);
 		if (r == 0)
-			r = space_slot_new(parent->space, thread);
+			r = space_slot_new(parent->space, &t);
 	}
 	if (r < 0)
 		return r;
-	inherit(*thread, parent);
-	parent->mbox->calls[0].arg[0] = (*thread)->stub_mbox;
+	inherit(t, parent);
+	parent->mbox->calls[0].arg[0] = t->stub_mbox;
 	r = pf.ops->post(parent, CMD_THREAD);
 	if (r == 0)
 		r = pf.ops->finish(parent);
-	if (r == 0) {
-		int64_t tid = __atomic_load_n(&parent->mbox->calls[0].result, __ATOMIC_RELAXED);
-
-		r = tid > 0 && tid < INT32_MAX ? 0 : tid < 0 && tid >= -4095 ? (int)tid : -EAGAIN;
-		(*thread)->tid = (pid_t)tid;
+	if (r == 0)
+		r = thread_result(parent);
+	if (r < 0) {
+		space_thread_free(t);
+		return r;
 	}
-	if (r < 0)
-		space_thread_free(*thread);
-	return r;
+	t->tid = r;
+	*thread = t;
+	return 0;
 }
