@@ -52,7 +52,8 @@ def run(argv, timeout, cwd=None, env=None):
 
 def unit_test(path, build):
     name = "unit/" + os.path.relpath(path, f"{build}/tests/unit")
-    out, err, code = run([path], 120, env={**os.environ, "CK_VERBOSITY": "normal"})
+    out, err, code = run([path], 120, env={"ASAN_OPTIONS": "detect_leaks=1", **os.environ,
+                                             "CK_VERBOSITY": "normal"})
     text = out.decode(errors="replace")
     m = re.search(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)", text)
     if not m:
