@@ -162,7 +162,9 @@ int run_foreground(struct launch *l, const char *id, const char *pid_file, struc
 	if (r == 0)
 		r = write_pid_file(pid_file, getpid(), e);
 	state_unlock(&l->state);
+	log_debug("running");
 	status = r == 0 ? relay_run(&relay) : 0;
+	log_debug("ended");
 	if (state_lock(&l->state, &later) < 0)
 		error_clear(&later);
 	if (launch_destroy(&l->state, &later) < 0 && r == 0)

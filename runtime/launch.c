@@ -349,8 +349,10 @@ static int create(struct launch *l, struct exports *x, bool start, struct error 
 {
 	int r = prepare(l, x, e);
 
+	log_debug("prepared");
 	if (r == 0)
 		r = start_processes(l, x, e);
+	log_debug("sentry and gofer started");
 	if (r == 0)
 		r = send_create(l, x, e);
 	if (r == 0 && start)
@@ -363,6 +365,7 @@ static int create(struct launch *l, struct exports *x, bool start, struct error 
 		r = client_receive(l->control, NULL, e);
 	if (r == 0 && start)
 		r = client_receive(l->control, NULL, e);
+	log_debug("created");
 	return r;
 }
 

@@ -272,7 +272,9 @@ int main(int argc, char **argv)
 		g.root = "/run/garrison";
 	if (r == 0)
 		log_init("garrison", 2, g.debug ? LOG_DEBUG : LOG_WARN);
+	log_debug("started");
 	if (r == 0)
 		r = dispatch(&g, argc - optind, argv + optind, &e);
+	log_debug("done");
 	return r < 0 ? report(&g, r, &e) : r;
 }

@@ -182,15 +182,19 @@ int main(int argc, char **argv)
 	panic_set_hook(debug_panic_hook);
 	task_set_syscall_handler(syscall_dispatch);
 	control_set_debug_report(debug_report);
+	log_debug("started");
 	boot_host_facts();
 	syscall_rules_init();
 	confine_world(&o);
+	log_debug("confined");
 	must(pf_init(&o.platform), "prepare the platform");
+	log_debug("platform ready");
 	if (o.strace)
 		strace_enable();
 	boot_parts();
 	must(control_init(), "prepare the control server");
 	confine_calls(&o);
+	log_debug("serving");
 	control_serve(o.listen_fd, o.control_fd);
 	pf_shutdown();
 	/* Pid 1 goes: the host kills whatever is left in the pid namespace. */
