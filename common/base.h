@@ -19,18 +19,17 @@
 #define container_of(ptr, type, member)                                                            \
 	((type *)((char *)(ptr)-offsetof(type, member) + 0 * sizeof((ptr) == &((type *)0)->member)))
 
-#define min(a, b)                                                                                  \
+/* Each use has variables of its own names, so that one may stand inside another. */
+#define CONCAT_(a, b) a##b
+#define CONCAT(a, b) CONCAT_(a, b)
+#define CHOOSE_(a, op, b, x, y)                                                                    \
 	({                                                                                         \
-		__auto_type min_a = (a);                                                           \
-		__auto_type min_b = (b);                                                           \
-		min_a < min_b ? min_a : min_b;                                                     \
+		__auto_type x = (a);                                                               \
+		__auto_type y = (b);                                                               \
+		x op y ? x : y;                                                                    \
 	})
-#define max(a, b)                                                                                  \
-	({                                                                                         \
-		__auto_type max_a = (a);                                                           \
-		__auto_type max_b = (b);                                                           \
-		max_a > max_b ? max_a : max_b;                                                     \
-	})
+#define min(a, b) CHOOSE_(a, <, b, CONCAT(min_a, __COUNTER__), CONCAT(min_b, __COUNTER__))
+#define max(a, b) CHOOSE_(a, >, b, CONCAT(max_a, __COUNTER__), CONCAT(max_b, __COUNTER__))
 
 /* Rounds to a power of two `to`. The caller excludes overflow. */
 #define ROUND_UP(n, to) (((n) + (to)-1) & ~((__typeof__(n))(to)-1))

@@ -155,11 +155,12 @@ static long select_sets(struct task *t, struct fd_sets *s, uint64_t deadline)
 static long do_select(struct task *t, const struct sysargs *a, uint64_t deadline)
 {
 	uint64_t few[SETS * ON_STACK] = {0};
-	struct fd_sets s = {.n = min((int)a->v[0], MAX_FDS), .bits = few};
+	struct fd_sets s = {.n = (int)a->v[0], .bits = few};
 	long count;
 
 	if (s.n < 0)
 		return -EINVAL;
+	s.n = min(s.n, MAX_FDS);
 	for (int set = 0; set < SETS; set++)
 		s.at[set] = UADDR(a->v[1 + set]);
 	s.words = ((size_t)s.n + WORD_BITS - 1) / WORD_BITS;

@@ -91,11 +91,12 @@ static ssize_t with_files(struct copy *c, int fd_in, int fd_out, bool own,
 
 long sys_sendfile(struct task *t, const struct sysargs *a)
 {
-	struct copy c = {.t = t, .len = min(a->v[3], MAX_COUNT), .chunk = TRANSFER_CHUNK};
+	struct copy c = {.t = t, .chunk = TRANSFER_CHUNK};
 	uaddr at = UADDR(a->v[2]);
 	ssize_t done;
 	int err = 0;
 
+	c.len = min(a->v[3], MAX_COUNT);
 	if (!uaddr_null(at))
 		err = copyin(t, &c.in_pos, at, sizeof(c.in_pos));
 	if (err)
@@ -201,10 +202,11 @@ static int copyin_range(struct task *t, struct range *r)
 
 long sys_copy_file_range(struct task *t, const struct sysargs *a)
 {
-	struct copy c = {.t = t, .len = min(a->v[4], MAX_COUNT), .chunk = COPY_CHUNK};
+	struct copy c = {.t = t, .chunk = COPY_CHUNK};
 	struct range r = {.in_at = UADDR(a->v[1]), .out_at = UADDR(a->v[3])};
 	ssize_t done = -EBADF;
 
+	c.len = min(a->v[4], MAX_COUNT);
 	c.in = fd_get_io(t->files, (int)a->v[0]);
 	if (!c.in)
 		return -EBADF;

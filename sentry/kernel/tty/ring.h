@@ -56,8 +56,8 @@ static inline size_t ring_take(struct ring *r, void *to, size_t n)
 	size_t done = 0;
 
 	while (done < n && ring_used(r) > 0) {
-		const unsigned char *at;
-		size_t part = min(ring_front(r, &at), n - done);
+		const unsigned char *at = NULL;
+		size_t front = ring_front(r, &at), part = min(front, n - done);
 
 		memcpy((char *)to + done, at, part);
 		r->tail += (uint32_t)part;
