@@ -282,6 +282,29 @@ int op_rmdir(struct request *r)
 	return remove_name(r, AT_REMOVEDIR);
 }
 
+/* The short way for files that the client does not use: nothing has to be kept open. */
+int op_remove(struct request *r)
+{
+	const struct gofer_remove_in *in = req_take(r, sizeof(*in));
+	int flags = in->flags & GOFER_REMOVE_DIR ? AT_REMOVEDIR : 0;
+	const char *name;
+	int dfd, err;
+
+	if (in->flags & GOFER_REMOVE_KEEP || !r->srv->nodes.exclusive)
+		return remove_name(r, flags);
+	err = req_name(r, &name);
+	if (err)
+		return err;
+	dfd = node_pin(&r->srv->nodes, r->node);
+	if (dfd < 0)
+		return dfd;
+	err = host_unlinkat(dfd, name, flags);
+	node_unpin(&r->srv->nodes, r->node);
+	if (!err)
+		node_gone(&r->srv->nodes, r->node, name, in->victim);
+	return err;
+}
+
 struct rename_args {
 	struct node *to;
 	const char *old_name, *new_name;

@@ -541,6 +541,25 @@ void node_unlinked(struct node_table *t, struct node *dir, const char *name, con
 		host_close(fd);
 }
 
+void node_gone(struct node_table *t, struct node *dir, const char *name, uint64_t id)
+{
+	struct node *n;
+	int fd = -1;
+
+	pthread_mutex_lock(&t->lock);
+	t->names_seq++;
+	n = slot_find_locked(t, id);
+	if (n && n != t->root && n->parent == dir && !strcmp(n->name, name)) {
+		hash_del_locked(t, n); /* its inode number may come back at once */
+		if (!n->pins)
+			fd = fd_detach_locked(t, n);
+		drop_name_locked(t, n, -1);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (fd >= 0)
+		host_close(fd);
+}
+
 void node_renamed(struct node_table *t, struct node *dir, const char *name, const struct statx *st)
 {
 	struct node *n;

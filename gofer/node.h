@@ -88,6 +88,8 @@ void node_forget(struct node_table *t, uint64_t id, uint64_t nlookup);
 /* Follows what happened to names. fd: an O_PATH fd of the unlinked inode, taken. */
 void node_unlinked(struct node_table *t, struct node *dir, const char *name, const struct statx *st,
 		   int fd);
+/* The same for a node that the client will only forget: its fd goes. */
+void node_gone(struct node_table *t, struct node *dir, const char *name, uint64_t id);
 void node_renamed(struct node_table *t, struct node *dir, const char *name, const struct statx *st);
 
 #endif

@@ -54,6 +54,9 @@ enum gofer_opcode {
 	GOFER_CHANNEL,
 	/* Reserved: a connection to a bound unix socket. */
 	GOFER_CONNECT,
+	/* In: struct gofer_remove_in, name. UNLINK or RMDIR of a name that the client knows. Out:
+	 * nothing. */
+	GOFER_REMOVE,
 	GOFER_OPCODE_END,
 };
 
@@ -96,6 +99,17 @@ struct gofer_readdir_in {
 struct gofer_readdir_out {
 	uint64_t fh;
 	uint32_t end; /* 1: no entries behind these */
+	uint32_t padding;
+};
+
+#define GOFER_REMOVE_DIR 1U
+/* The client still uses the victim after its last name is gone. Without it the node only waits
+ * for its FORGET. */
+#define GOFER_REMOVE_KEEP 2U
+
+struct gofer_remove_in {
+	uint64_t victim;
+	uint32_t flags;
 	uint32_t padding;
 };
 

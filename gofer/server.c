@@ -67,6 +67,8 @@ static const struct op private_ops[] = {
     [GOFER_READDIR - GOFER_WALK] = {op_readdir, sizeof(struct gofer_readdir_in), OP_DIR},
     [GOFER_CLOSEDIR - GOFER_WALK] = {op_closedir, sizeof(struct gofer_close_in), OP_NO_NODE},
     [GOFER_CHANNEL - GOFER_WALK] = {op_channel, 0, OP_NO_NODE},
+    [GOFER_REMOVE -
+	GOFER_WALK] = {op_remove, sizeof(struct gofer_remove_in) + 2, OP_DIR | OP_WRITES},
 };
 
 /* ------------------------------------------------------------ arguments and replies */

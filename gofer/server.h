@@ -74,6 +74,7 @@ int op_tmpfile(struct request *r);
 int op_readdir(struct request *r);
 int op_closedir(struct request *r);
 int op_channel(struct request *r);
+int op_remove(struct request *r);
 
 /* Shared by the handlers. */
 #define GOFER_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME)

@@ -138,7 +138,8 @@ int hostfd_get(struct gofer_inode *gi, bool write)
 		err = ask_gofer(gi, write, write ? &gi->fd_rw : &gi->fd_ro);
 	if (err)
 		hostfd_put(gi);
-	return err;
+	/* Removed between the walk and us: as if the walk had come later. */
+	return err == -ESTALE && atomic_load(&gi->gone) ? -ENOENT : err;
 }
 
 void hostfd_put(struct gofer_inode *gi)
@@ -180,6 +181,12 @@ int hostfd_hold_written(struct gofer_inode *gi)
 	}
 	mutex_unlock(&fd_lock);
 	return fd;
+}
+
+bool hostfd_in_use(struct gofer_inode *gi)
+{
+	SCOPED_LOCK(&fd_lock);
+	return gi->opens > 0;
 }
 
 void hostfd_adopt(struct gofer_inode *gi, int fd)

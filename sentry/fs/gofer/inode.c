@@ -121,8 +121,8 @@ static void apply_stat_locked(struct gofer_inode *gi, const struct stat *st)
 	inode->ctime = st->st_ctim;
 	gi->blocks = (uint64_t)st->st_blocks;
 	gi->blksize = (uint32_t)st->st_blksize;
-	atomic_store(&gi->checked, host_monotonic_ns());
-	atomic_store(&gi->stale, false);
+	if (!gofer_sb(inode)->shared)
+		atomic_store(&gi->stale, false);
 }
 
 void gofer_mark_stale(struct inode *inode)
@@ -158,14 +158,18 @@ static int ask_locked(struct gofer_sb *gs, struct gofer_inode *gi)
 	return err;
 }
 
+/* A file that is open for writing is looked at itself, since nobody tells us of its writes. */
 static int refresh_locked(struct gofer_sb *gs, struct gofer_inode *gi)
 {
-	int fd = gs->shared ? -1 : hostfd_hold_written(gi), err;
+	int fd = hostfd_hold_written(gi), err = 0;
 	struct stat st;
 
+	if (!atomic_load(&gi->gone) && (fd < 0 || gs->shared) && !fresh(gs, gi))
+		err = ask_locked(gs, gi);
 	if (fd < 0)
-		return fresh(gs, gi) ? 0 : ask_locked(gs, gi);
-	err = host_fstat(fd, &st);
+		return err;
+	if (!err)
+		err = host_fstat(fd, &st);
 	if (!err)
 		apply_stat_locked(gi, &st);
 	hostfd_put(gi);
@@ -285,6 +289,10 @@ int gofer_setattr(struct inode *inode, const struct iattr *attr)
 
 	if (err != -EAGAIN)
 		return err;
+	if (atomic_load(&gi->gone)) {
+		inode_apply_attr(inode, attr); /* for whoever holds it by O_PATH */
+		return 0;
+	}
 	fill_setattr(&in, inode, attr);
 	if (!in.valid)
 		return 0;
@@ -323,7 +331,7 @@ static void update_known(struct gofer_sb *gs, struct gofer_inode *gi,
 	if (!gs->shared && !atomic_load(&gi->stale))
 		return;
 	SCOPED_LOCK(&gi->inode.data_lock);
-	if (atomic_load(&gi->fd_rw) < 0)
+	if (gs->shared || atomic_load(&gi->fd_rw) < 0)
 		gofer_apply_locked(gi, &e->e.attr);
 }
 

@@ -114,6 +114,7 @@ struct gofer_inode {
 
 	atomic_uint_fast64_t checked; /* CLOCK_MONOTONIC ns when the attributes were right */
 	atomic_bool stale;	      /* the attributes are to be fetched again */
+	atomic_bool gone;	      /* removed, and the gofer does not know it any more */
 
 	/* Host fds (hostfd.c), opened on demand and shared by all opens; they change under
 	 * fd_lock, and not from open to -1 while opens > 0. fd_map: read-only, younger than
@@ -172,6 +173,8 @@ void hostfd_put(struct gofer_inode *gi);
 int hostfd_read_only(struct gofer_inode *gi) MUST_CHECK;
 /* A file just made by the gofer comes with its fd (taken). */
 void hostfd_adopt(struct gofer_inode *gi, int fd);
+/* Has somebody the file open? */
+bool hostfd_in_use(struct gofer_inode *gi);
 /* The inode goes. */
 void hostfd_close_all(struct gofer_inode *gi);
 /* Closes the fds of a file that nobody has open (it was unlinked). */

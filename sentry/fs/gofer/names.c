@@ -299,36 +299,55 @@ static void lost_a_name(struct inode *inode)
 		hostfd_drop_idle(gofer_inode(inode));
 }
 
-static int remove_name(struct inode *dir, uint32_t opcode, const char *name, size_t len,
+/*
+ * Must the gofer be able to reach the victim afterwards? Not if this is its last name and
+ * nobody has it open; whoever still has it as a directory or by O_PATH is served from what we
+ * know. A directory is a removed one's cwd at most.
+ */
+static bool keep_victim(const struct gofer_sb *gs, struct inode *victim)
+{
+	if (gs->shared || (!S_ISDIR(victim->mode) && victim->nlink > 1))
+		return true;
+	return hostfd_in_use(gofer_inode(victim));
+}
+
+static int remove_name(struct inode *dir, uint32_t flags, const char *name, size_t len,
 		       struct inode *victim)
 {
 	struct gofer_sb *gs = gofer_sb(dir);
+	bool keep = keep_victim(gs, victim);
+	struct gofer_remove_in in = {
+	    .victim = gofer_inode(victim)->node,
+	    .flags = flags | (keep ? GOFER_REMOVE_KEEP : 0),
+	};
 	struct gofer_call call = {
-	    .opcode = opcode, .node = gofer_inode(dir)->node, .nin = 1, .fd = -1};
+	    .opcode = GOFER_REMOVE, .node = gofer_inode(dir)->node, .nin = 2, .fd = -1};
 	struct wire_name w;
 	int err = wire_name(&w, name, len);
 
 	if (err)
 		return err;
-	call.in[0] = (struct iovec){w.s, len + 1};
+	call.in[0] = (struct iovec){&in, sizeof(in)};
+	call.in[1] = (struct iovec){w.s, len + 1};
 	err = client_call(&gs->client, &call);
 	if (err)
 		return err;
 	prefetch_changed(&gs->prefetch, call.node, name, len);
 	gofer_mark_stale(dir);
-	if (victim)
-		lost_a_name(victim);
+	lost_a_name(victim);
+	if (!keep)
+		atomic_store(&gofer_inode(victim)->gone, true);
 	return 0;
 }
 
 int gofer_unlink(struct inode *dir, const char *name, size_t len, struct inode *victim)
 {
-	return remove_name(dir, FUSE_UNLINK, name, len, victim);
+	return remove_name(dir, 0, name, len, victim);
 }
 
 int gofer_rmdir(struct inode *dir, const char *name, size_t len, struct inode *victim)
 {
-	return remove_name(dir, FUSE_RMDIR, name, len, victim);
+	return remove_name(dir, GOFER_REMOVE_DIR, name, len, victim);
 }
 
 int gofer_rename(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *new_dir,

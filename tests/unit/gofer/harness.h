@@ -77,7 +77,8 @@ static inline void mount_export(struct fixture *fx, const char *path, const char
 static inline void fixture_open(struct fixture *fx, const char *options, unsigned int flags)
 {
 	umask(0);
-	strcpy(fx->dir, "/tmp/garrison-gofer-XXXXXX");
+	snprintf(fx->dir, sizeof(fx->dir), "%s/garrison-gofer-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(fx->dir));
 	fx->dirfd = open(fx->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	mount_export(fx, fx->dir, options, flags);
