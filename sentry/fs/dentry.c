@@ -351,12 +351,24 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
 		hash_add_locked(d);
 }
 
+/* What is cached below a removed directory (absent names) must not keep it. */
+static void drop_children_locked(struct dentry *d, struct list *dead)
+{
+	struct dentry *child, *tmp;
+
+	list_for_each_safe(child, tmp, &d->children, sibling)
+		if (!atomic_load(&child->count))
+			kill_locked(child, dead);
+}
+
 /* The name is gone. If nobody else uses the dentry it becomes the cached absence of the name. */
 void dentry_delete(struct dentry *d)
 {
+	struct list dead = LIST_INIT(dead);
 	struct inode *old = NULL;
 
 	mutex_lock(&dcache_lock);
+	drop_children_locked(d, &dead);
 	if (atomic_load(&d->count) == 1 && d->hash_prev && cacheable(d->sb, NULL)) {
 		old = d->inode;
 		d->inode = NULL;
@@ -365,6 +377,7 @@ void dentry_delete(struct dentry *d)
 		d->flags |= DENTRY_DELETED;
 	}
 	mutex_unlock(&dcache_lock);
+	free_dead(&dead);
 	if (!old)
 		return;
 	if (old->nlink == 0)
@@ -401,9 +414,11 @@ static void take_name_locked(struct dentry *d, struct dentry *from)
 /* d takes the place of target (the new name, negative or replaced), which becomes deleted. */
 void dentry_move(struct dentry *d, struct dentry *target)
 {
+	struct list dead = LIST_INIT(dead);
 	struct dentry *release;
 
 	mutex_lock(&dcache_lock);
+	drop_children_locked(target, &dead);
 	hash_del_locked(d);
 	hash_del_locked(target);
 	target->flags |= DENTRY_DELETED;
@@ -412,6 +427,7 @@ void dentry_move(struct dentry *d, struct dentry *target)
 	if (cacheable(d->sb, d->inode))
 		hash_add_locked(d);
 	mutex_unlock(&dcache_lock);
+	free_dead(&dead);
 	if (release)
 		dentry_put(release);
 }

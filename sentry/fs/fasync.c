@@ -134,4 +134,5 @@ void fasync_set(struct file *f, int fd, bool on, void *where, fasync_send_fn *se
 	mutex_unlock(&fasync_lock);
 	atomic_fetch_add(&entry_count, 1);
 	waitq_add(f->wq, &e->waiter);
+	(void)file_poll(f); /* pipes report every write only to files that are polled */
 }

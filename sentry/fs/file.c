@@ -25,6 +25,11 @@ void file_init(struct file *f, const struct file_ops *ops, struct inode *inode,
 	path_get(&f->path);
 	f->inode = inode_get(inode);
 	f->cred = cred ? cred_get((struct cred *)cred) : NULL;
+	/* Pipes, sockets and memfds belong to whoever made them. */
+	if (!path && cred && (S_ISFIFO(inode->mode) || S_ISSOCK(inode->mode) || S_ISREG(inode->mode))) {
+		inode->uid = cred->fsuid;
+		inode->gid = cred->fsgid;
+	}
 	f->caps = 0;
 	atomic_init(&f->flags, flags & FILE_KEEP_FLAGS);
 	f->wq = NULL;

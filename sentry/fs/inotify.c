@@ -267,6 +267,12 @@ static ssize_t inotify_read(struct file *f, void *buf, size_t n, off_t *pos)
 	return done ? (ssize_t)done : err;
 }
 
+/* There is a position, but it never moves. */
+static off_t inotify_seek(struct file *f, off_t offset, int whence)
+{
+	return f->pos;
+}
+
 static uint32_t inotify_poll(struct file *f)
 {
 	SCOPED_LOCK(&inotify_lock);
@@ -308,6 +314,7 @@ static void inotify_release(struct file *f)
 
 static const struct file_ops inotify_ops = {
     .read = inotify_read,
+    .seek = inotify_seek,
     .poll = inotify_poll,
     .ioctl = inotify_ioctl,
     .release = inotify_release,
@@ -326,6 +333,7 @@ int inotify_new(const struct cred *cred, int flags, struct file **out)
 	inode = anon_inode_new("inotify", 0);
 	file_init(&in->file, &inotify_ops, inode, NULL, cred, O_RDONLY | (flags & O_NONBLOCK));
 	inode_put(inode);
+	in->file.caps = FILE_CAN_SEEK;
 	waitq_init(&in->wq);
 	in->file.wq = &in->wq;
 	list_init(&in->events);

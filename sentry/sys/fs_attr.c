@@ -81,6 +81,9 @@ static struct iattr owner_change(uint64_t uid, uint64_t gid)
 {
 	struct iattr attr = {.uid = (uint32_t)uid, .gid = (uint32_t)gid};
 
+	/* Even if neither changes. */
+	attr.valid = IATTR_KILL_SUID;
+
 	if (attr.uid != UINT32_MAX)
 		attr.valid |= IATTR_UID;
 	if (attr.gid != UINT32_MAX)

@@ -112,6 +112,8 @@ ssize_t rw_read(struct rw *rw)
 	size_t done = 0;
 	long r;
 
+	if (rw->pos && !(rw->f->caps & FILE_CAN_SEEK))
+		return -ESPIPE;
 	if (rw->total == 0)
 		return file_read(rw->f, NULL, 0, rw->pos);
 	if (!file_readable(rw->f))
@@ -253,6 +255,8 @@ ssize_t rw_write(struct rw *rw)
 	const void *data;
 	int err;
 
+	if (rw->pos && !(rw->f->caps & FILE_CAN_SEEK))
+		return -ESPIPE;
 	if (!file_writable(rw->f))
 		return -EBADF;
 	if (rw->total == 0)
@@ -290,10 +294,12 @@ static long on_fd(struct task *t, int fd, struct rw *rw, rw_fn *fn)
 static long plain(struct task *t, const struct sysargs *a, off_t *pos, rw_fn *fn)
 {
 	struct rw rw = {.base = UADDR(a->v[1]), .total = min(a->v[2], MAX_TRANSFER), .pos = pos};
+	off_t end;
 
+	/* No buffer is that long. */
 	if ((ssize_t)a->v[2] < 0)
-		return -EINVAL;
-	if (pos && *pos < 0)
+		return -EFAULT;
+	if (pos && (*pos < 0 || __builtin_add_overflow(*pos, (off_t)a->v[2], &end)))
 		return -EINVAL;
 	return on_fd(t, (int)a->v[0], &rw, fn);
 }
