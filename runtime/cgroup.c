@@ -270,6 +270,41 @@ int cgroup_make(const json_t *dirs, const struct config_limits *limits, struct c
 	return cgroup_open(dirs, cg, e);
 }
 
+static int join(const struct cgroup *cg, int pid, struct error *e)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	for (size_t i = 0; i < cg->n; i++) {
+		ssize_t r = host_write(cg->procs[i], text, strlen(text));
+
+		if (r < 0)
+			return error_errno(e, (int)r, "cannot move process %d into the cgroup", pid);
+	}
+	return 0;
+}
+
+int cgroup_join_tree(const struct cgroup *cg, int pid, struct error *e)
+{
+	SCOPED_FREE char *text = NULL;
+	char path[64], *save;
+	int r;
+
+	if (cg->n == 0)
+		return 0;
+	r = join(cg, pid, e);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	r = host_read_file(AT_FDCWD, path, 65536, &text);
+	if (r < 0)
+		return error_errno(e, r, "cannot read %s", path);
+	for (char *p = strtok_r(text, " ", &save); r == 0 && p; p = strtok_r(NULL, " ", &save))
+		if (*p >= '0' && *p <= '9')
+			r = join(cg, atoi(p), e);
+	return r;
+}
+
 void cgroup_close(struct cgroup *cg)
 {
 	for (size_t i = 0; i < cg->n; i++)

@@ -28,6 +28,8 @@ MUST_CHECK int cgroup_make(const json_t *dirs, const struct config_limits *limit
 			   struct cgroup *cg, struct error *e);
 /* Opens cgroup.procs of existing ones. */
 MUST_CHECK int cgroup_open(const json_t *dirs, struct cgroup *cg, struct error *e);
+/* Moves a process there, and the children that it has. */
+MUST_CHECK int cgroup_join_tree(const struct cgroup *cg, int pid, struct error *e);
 void cgroup_close(struct cgroup *cg);
 /* Kills what is left in them and removes them. */
 MUST_CHECK int cgroup_remove(const json_t *dirs, struct error *e);

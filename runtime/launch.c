@@ -227,8 +227,6 @@ static int exec_sentry(struct launch *l, int control, int listen_fd, int log_fd,
 			  .stdio = {-1, -1, -1},
 			  .fds = fds,
 			  .nfds = ARRAY_SIZE(fds),
-			  .join = l->cgroup.procs,
-			  .njoin = l->cgroup.n,
 			  .clone_flags = CLONE_NEWPID,
 			  .ctty = -1,
 			  .envp = (char *const *)lean_env};
@@ -277,9 +275,15 @@ static int start_processes(struct launch *l, const struct exports *x, struct err
 
 	if (log_fd < 0)
 		return log_fd;
-	/* The sentry takes longer to start, so it goes first. */
+	/*
+	 * Joining a cgroup may wait for an RCU grace period (10 ms and more), so it overlaps with
+	 * the start of both. The sentry's first stub, if it was made before the sentry moved, is
+	 * moved after it; everything later is born there.
+	 */
 	r = start_sentry(l, log_fd, e);
-	return r < 0 ? r : start_gofer(l, x, log_fd, e);
+	if (r == 0)
+		r = start_gofer(l, x, log_fd, e);
+	return r == 0 ? cgroup_join_tree(&l->cgroup, l->state.sentry.pid, e) : r;
 }
 
 /* --- the whole ------------------------------------------------------------------------- */
