@@ -11,6 +11,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct fixture {
 	int dirfd;
 	pid_t gofer;
 	struct superblock *sb;
+	rlim_t gofer_fds;		  /* its RLIMIT_NOFILE; 0: as it is */
 	void (*over)(struct fixture *fx); /* may put another file system over sb */
 	struct mount_ns *ns;
 	struct path root;
@@ -53,6 +55,10 @@ static inline void start_gofer(struct fixture *fx, int channel, int root, const 
 	snprintf(arg, sizeof(arg), "%d:%d:%s", channel, root, options);
 	fx->gofer = fork();
 	if (fx->gofer == 0) {
+		struct rlimit lim = {fx->gofer_fds, fx->gofer_fds};
+
+		if (fx->gofer_fds)
+			setrlimit(RLIMIT_NOFILE, &lim);
 		fcntl(channel, F_SETFD, 0);
 		fcntl(root, F_SETFD, 0);
 		execl(program, program, "--unconfined", "--export", arg, NULL);
