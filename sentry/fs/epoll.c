@@ -492,6 +492,25 @@ int epoll_ctl_file(struct file *f, int op, int fd, struct file *target,
 	return err;
 }
 
+int epoll_watched(struct file *f, int fd, unsigned int nth, const struct file **out)
+{
+	struct epoll *ep = epoll_of(f);
+	struct item *it;
+
+	if (!file_is_epoll(f))
+		return -EINVAL;
+	*out = NULL;
+	pthread_mutex_lock(&ep->scan);
+	for (size_t i = 0; i < ep->nbuckets && !*out; i++) {
+		list_for_each (it, &ep->buckets[i], node) {
+			if (it->fd == fd && nth-- == 0)
+				*out = it->file;
+		}
+	}
+	pthread_mutex_unlock(&ep->scan);
+	return *out ? 0 : -ENOENT;
+}
+
 /* --- life ------------------------------------------------------------------------------- */
 
 /* The first watch's epoll with a reference, or NULL. */

@@ -25,6 +25,10 @@ struct waitq *epoll_sleepers(struct file *ep);
 /* Something may be there to collect; cheap, may be wrong in that direction only. */
 bool epoll_maybe_ready(struct file *ep);
 
+/* kcmp(2): the nth file that is watched as fd; only to compare. -EINVAL: not an epoll;
+ * -ENOENT. */
+int epoll_watched(struct file *ep, int fd, unsigned int nth, const struct file **out) MUST_CHECK;
+
 /* The last reference of f went: ends all watches on it. Called by file_put. */
 void epoll_forget_file(struct file *f);
 

@@ -21,6 +21,9 @@
 #include "sentry/fs/inode.h"
 
 #define SLOT 4096U
+#define FEW_SLOTS 2U	 /* of a new pipe once the unprivileged have too much */
+#define SOFT_SLOTS 16384 /* in all pipes together, for the unprivileged */
+#define MAX_PAGES 131072 /* in all pipes together: a pipe's data is the sentry's memory */
 #define IN_EVENTS (POLLIN | POLLRDNORM)
 #define OUT_EVENTS (POLLOUT | POLLWRNORM)
 
@@ -55,6 +58,7 @@ struct pipe_end {
 };
 
 static const struct file_ops pipe_ops;
+static atomic_long all_slots, all_pages;
 
 static struct pipe_end *end_of(struct file *f)
 {
@@ -86,14 +90,21 @@ static bool is_full(const struct pipe *p)
 	return p->head - p->tail >= p->limit;
 }
 
-static struct pipe *pipe_create(bool anonymous)
+static bool privileged(const struct cred *cred)
+{
+	return cred_capable(cred, CAP_SYS_RESOURCE) || cred_capable(cred, CAP_SYS_ADMIN);
+}
+
+static struct pipe *pipe_create(bool anonymous, const struct cred *cred)
 {
 	struct pipe *p = NEW(struct pipe);
+	bool few = atomic_load(&all_slots) > SOFT_SLOTS && !privileged(cred);
 
 	mutex_init(&p->lock, RANK_OBJECT);
 	waitq_init(&p->wq);
 	p->anonymous = anonymous;
-	p->size = p->limit = PIPE_DEFAULT_SIZE / SLOT;
+	p->size = p->limit = few ? FEW_SLOTS : PIPE_DEFAULT_SIZE / SLOT;
+	atomic_fetch_add(&all_slots, p->limit);
 	p->ring = xzalloc(p->size * sizeof(*p->ring));
 	return p;
 }
@@ -101,6 +112,8 @@ static struct pipe *pipe_create(bool anonymous)
 static void drop_pages(struct pipe *p)
 {
 	for (uint32_t i = 0; i < p->size; i++) {
+		if (p->ring[i].page)
+			atomic_fetch_sub(&all_pages, 1);
 		free(p->ring[i].page);
 		p->ring[i] = (struct slot){0};
 	}
@@ -110,6 +123,7 @@ void fifo_inode_free(struct pipe *p)
 {
 	if (!p)
 		return;
+	atomic_fetch_sub(&all_slots, p->limit);
 	drop_pages(p);
 	free(p->ring);
 	waitq_destroy(&p->wq);
@@ -146,8 +160,11 @@ static size_t take_locked(struct pipe *p, char *buf, size_t n)
 		if (packet)
 			break;
 	}
-	if (is_empty(p))
+	if (is_empty(p)) {
+		if (p->head > PIPE_DEFAULT_SIZE / SLOT)
+			drop_pages(p);
 		p->head = p->tail = 0;
+	}
 	return done;
 }
 
@@ -182,12 +199,23 @@ static bool merge_locked(struct pipe *p, const char *buf, size_t n)
 	return true;
 }
 
+static char *page_new(void)
+{
+	char *page = NULL;
+
+	if (atomic_fetch_add(&all_pages, 1) < MAX_PAGES)
+		page = malloc(SLOT);
+	if (!page)
+		atomic_fetch_sub(&all_pages, 1);
+	return page;
+}
+
 static int fill_slot_locked(struct pipe *p, const char *buf, size_t n, bool packet)
 {
 	struct slot *s = slot_at(p, p->head);
 
 	if (!s->page)
-		s->page = malloc(SLOT);
+		s->page = page_new();
 	if (!s->page)
 		return -ENOMEM;
 	memcpy(s->page, buf, n);
@@ -324,6 +352,13 @@ static uint32_t slots_for(unsigned long size)
 	return slots;
 }
 
+static bool may_grow(uint32_t slots, uint32_t limit, const struct cred *cred)
+{
+	if ((unsigned long)slots * SLOT > PIPE_MAX_SIZE && !cred_capable(cred, CAP_SYS_RESOURCE))
+		return false;
+	return atomic_load(&all_slots) + slots - limit <= SOFT_SLOTS || privileged(cred);
+}
+
 long pipe_set_size(struct file *f, unsigned long size, const struct cred *cred)
 {
 	struct pipe *p;
@@ -337,13 +372,14 @@ long pipe_set_size(struct file *f, unsigned long size, const struct cred *cred)
 	p = end_of(f)->pipe;
 	slots = slots_for(size);
 	mutex_lock(&p->lock);
-	if (slots > p->limit && (unsigned long)slots * SLOT > PIPE_MAX_SIZE &&
-	    !cred_capable(cred, CAP_SYS_RESOURCE))
+	if (slots > p->limit && !may_grow(slots, p->limit, cred))
 		err = -EPERM;
 	else
 		err = resize_locked(p, slots);
-	if (!err)
+	if (!err) {
+		atomic_fetch_add(&all_slots, (long)slots - p->limit);
 		p->limit = slots;
+	}
 	mutex_unlock(&p->lock);
 	if (err)
 		return err;
@@ -388,8 +424,10 @@ static void push_front_locked(struct pipe *p, const char *buf, size_t n)
 	if (p->head - p->tail == p->size && resize_locked(p, p->size * 2))
 		abort(); /* 24 bytes a slot: no memory at all is left */
 	s = slot_at(p, --p->tail);
-	if (!s->page)
+	if (!s->page) { /* beyond all limits: the bytes were here a moment ago */
 		s->page = xmalloc(SLOT);
+		atomic_fetch_add(&all_pages, 1);
+	}
 	memcpy(s->page, buf, n);
 	s->offset = 0;
 	s->len = (uint32_t)n;
@@ -458,7 +496,7 @@ int pipe_new(const struct cred *cred, int flags, struct file *out[2])
 
 	inode->uid = cred->fsuid;
 	inode->gid = cred->fsgid;
-	inode->fifo = pipe_create(true);
+	inode->fifo = pipe_create(true, cred);
 	flags &= O_NONBLOCK | O_DIRECT;
 	out[0] = end_new(inode->fifo, inode, &none, cred, O_RDONLY | flags);
 	out[1] = end_new(inode->fifo, inode, &none, cred, O_WRONLY | flags);
@@ -466,12 +504,12 @@ int pipe_new(const struct cred *cred, int flags, struct file *out[2])
 	return 0;
 }
 
-static struct pipe *fifo_of(struct inode *inode)
+static struct pipe *fifo_of(struct inode *inode, const struct cred *cred)
 {
 	SCOPED_LOCK(&inode->data_lock);
 
 	if (!inode->fifo)
-		inode->fifo = pipe_create(false);
+		inode->fifo = pipe_create(false, cred);
 	return inode->fifo;
 }
 
@@ -508,7 +546,7 @@ static int open_locked(struct pipe *p, struct pipe_end *e, int flags)
 int fifo_open(struct inode *inode, const struct path *path, const struct cred *cred, int flags,
 	      struct file **out)
 {
-	struct pipe *p = fifo_of(inode);
+	struct pipe *p = fifo_of(inode, cred);
 	int err;
 
 	mutex_lock(&p->lock);

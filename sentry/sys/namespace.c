@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "sentry/fs/mount.h"
+#include "sentry/fs/epoll.h"
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/membarrier.h"
 #include "sentry/kernel/pidfd.h"
@@ -144,7 +145,7 @@ static const void *part(struct task *t, int type)
 	case KCMP_SIGHAND:
 		return t->sighand;
 	default:
-		return t; /* KCMP_IO, KCMP_SYSVSEM: not shared */
+		return NULL; /* KCMP_IO, KCMP_SYSVSEM: nobody has any */
 	}
 }
 
@@ -177,6 +178,30 @@ static long compare_files(struct task *x, struct task *y, const struct sysargs *
 	return r;
 }
 
+/* A file of x and what an epoll of y watches. */
+static long compare_epoll(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
+{
+	struct {
+		uint32_t epoll, target, nth;
+	} slot;
+	struct file *f, *ep;
+	const struct file *watched;
+	long r = copyin(t, &slot, UADDR(a->v[4]), sizeof(slot));
+
+	if (r < 0)
+		return r;
+	f = file_of(x, (unsigned int)a->v[3]);
+	ep = file_of(y, slot.epoll);
+	r = f && ep ? epoll_watched(ep, (int)slot.target, slot.nth, &watched) : -EBADF;
+	if (r == 0)
+		r = order(f, watched);
+	if (f)
+		file_put(f);
+	if (ep)
+		file_put(ep);
+	return r;
+}
+
 static long compare(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
 {
 	unsigned int mode = ACCESS_READ | ACCESS_REALCREDS;
@@ -186,8 +211,10 @@ static long compare(struct task *t, struct task *x, struct task *y, const struct
 		return -EPERM;
 	if (type == KCMP_FILE)
 		return compare_files(x, y, a);
-	if (type < 0 || type >= KCMP_EPOLL_TFD)
-		return type == KCMP_EPOLL_TFD ? -EOPNOTSUPP : -EINVAL;
+	if (type == KCMP_EPOLL_TFD)
+		return compare_epoll(t, x, y, a);
+	if (type < 0 || type > KCMP_EPOLL_TFD)
+		return -EINVAL;
 	return order(part(x, type), part(y, type));
 }
 
