@@ -279,7 +279,8 @@ static int join(const struct cgroup *cg, int pid, struct error *e)
 		ssize_t r = host_write(cg->procs[i], text, strlen(text));
 
 		if (r < 0)
-			return error_errno(e, (int)r, "cannot move process %d into the cgroup", pid);
+			return error_errno(e, (int)r, "cannot move process %d into the cgroup",
+					   pid);
 	}
 	return 0;
 }

@@ -224,7 +224,7 @@ static json_t *exec_request(const struct state *st, const struct config_process 
 	return request;
 }
 
-/* Starts it and asks to be told of its end: its pid in the container. */
+/* Starts it and asks to be told of its end (on conn): its pid in the container. */
 static int start(int conn, const struct state *st, const struct config_process *p,
 		 const struct console *console, struct error *e)
 {

@@ -157,11 +157,7 @@ int run_foreground(struct launch *l, const char *id, const char *pid_file, struc
 		return r;
 	}
 	relay.control = l->control;
-	r = client_send(l->control,
-			json_pack("{ss,ss,si,sb}", "op", "wait", "id", id, "pid", 0, "owner", 1),
-			NULL, 0, e);
-	if (r == 0)
-		r = write_pid_file(pid_file, getpid(), e);
+	r = write_pid_file(pid_file, getpid(), e);
 	state_unlock(&l->state);
 	log_debug("running");
 	status = r == 0 ? relay_run(&relay) : 0;

@@ -343,6 +343,15 @@ static int prepare(struct launch *l, struct exports *x, struct error *e)
 	return r == 0 ? open_exports(l, x, e) : r;
 }
 
+/* Before the start: a process that ends at once must not end unseen. */
+static int wait_request(struct launch *l, struct error *e)
+{
+	return client_send(
+	    l->control,
+	    json_pack("{ss,ss,si,sb}", "op", "wait", "id", l->state.id, "pid", 0, "owner", 1), NULL,
+	    0, e);
+}
+
 static int start_request(struct launch *l, struct error *e)
 {
 	return client_send(l->control, json_pack("{ss,ss}", "op", "start", "id", l->state.id), NULL,
@@ -359,6 +368,8 @@ static int create(struct launch *l, struct exports *x, bool start, struct error 
 	log_debug("sentry and gofer started");
 	if (r == 0)
 		r = send_create(l, x, e);
+	if (r == 0)
+		r = wait_request(l, e);
 	if (r == 0 && start)
 		r = start_request(l, e);
 	/* Our copies of the channels would keep the gofer alive. */
@@ -459,14 +470,9 @@ int exec_exit_code(int err, const char *text, int otherwise)
 
 int launch_monitor(struct launch *l, const char *pid_file, struct error *e)
 {
-	int r = client_send(
-	    l->control,
-	    json_pack("{ss,ss,si,sb}", "op", "wait", "id", l->state.id, "pid", 0, "owner", 1), NULL,
-	    0, e);
+	int r = monitor_start(&l->state, l->control, 0, l->console.slave, &l->cgroup,
+			      &l->state.monitor, e);
 
-	if (r == 0)
-		r = monitor_start(&l->state, l->control, 0, l->console.slave, &l->cgroup,
-				  &l->state.monitor, e);
 	if (r == 0)
 		r = state_save(&l->state, e);
 	return r == 0 ? write_pid_file(pid_file, l->state.monitor.pid, e) : r;

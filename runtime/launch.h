@@ -23,8 +23,9 @@ struct launch {
 	unsigned short rows, cols;
 };
 
-/* Everything up to a created container: requests sent and answered. With `start` set it is
- * started too (one round trip less). On failure nothing is left. */
+/* Everything up to a created container: requests sent and answered, and one "wait" sent whose
+ * answer comes on l->control. With `start` set it is started too (one round trip less). On
+ * failure nothing is left. */
 MUST_CHECK int launch_create(struct launch *l, const char *id, bool start, struct error *e);
 /* Starts the monitor (detached containers) and writes the pid file. */
 MUST_CHECK int launch_monitor(struct launch *l, const char *pid_file, struct error *e);

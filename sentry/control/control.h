@@ -5,14 +5,16 @@
  * eventfd that tells of exits. A request is one SOCK_SEQPACKET message (see
  * common/wire.h) {"op":NAME,...}; the answer is {} plus results, or
  * {"error":TEXT,"errno":N}. Requests of one connection are answered in order,
- * except "wait", whose answer comes when the process has exited. A connection
+ * except "wait", whose answer comes when the process has exited; to miss no exit, it
+ * is sent before "start". A connection
  * that waits with "owner":true holds the process's life: when it hangs up before
  * the exit (somebody killed the monitor), the process gets SIGKILL.
  *
  * op        members                                     answer
  * create    see kernel/container.h and ops_container.c
  * start     id                                          pid
- * exec      id, process, stdio or tty                   pid
+ * exec      id, process, stdio or tty, wait             pid; with "wait": as if an owner's
+ *                                                       "wait" had followed
  * wait      id, pid (0: init), owner                    status (a wait status)
  * signal    id, pid (0: init), signal, all
  * ps        id                                          processes

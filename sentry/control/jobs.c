@@ -242,10 +242,23 @@ void jobs_forget(struct container *c)
 			job_free(job);
 }
 
+void job_wait(struct job *job, struct connection *conn, bool owner)
+{
+	struct pending_wait *w;
+
+	if (job->exited) {
+		answer(job, conn);
+		return;
+	}
+	w = NEW(struct pending_wait);
+	w->conn = conn;
+	w->owner = owner;
+	list_add_tail(&job->waits, &w->node);
+}
+
 int op_wait(struct request *rq)
 {
 	struct container *c = container_find(json_get_string(rq->body, "id", ""));
-	struct pending_wait *w;
 	struct job *job;
 
 	if (!c)
@@ -254,13 +267,6 @@ int op_wait(struct request *rq)
 	if (!job)
 		return request_fail(rq, -ESRCH, "no such process");
 	rq->deferred = true;
-	if (job->exited) {
-		answer(job, rq->conn);
-		return 0;
-	}
-	w = NEW(struct pending_wait);
-	w->conn = rq->conn;
-	w->owner = json_get_bool(rq->body, "owner");
-	list_add_tail(&job->waits, &w->node);
+	job_wait(job, rq->conn, json_get_bool(rq->body, "owner"));
 	return 0;
 }

@@ -34,6 +34,9 @@ struct job *job_new(struct container *c, struct process_spec *spec, bool is_init
 /* Starts it. On failure the job stays as it was, but its spec's fds may be gone. */
 int job_start(struct request *rq, struct job *job) MUST_CHECK;
 void job_free(struct job *job);
+/* Sends {"exited":true,"status":N} on the connection when the job has ended, perhaps at once.
+ * owner: the job is killed if the connection hangs up before. */
+void job_wait(struct job *job, struct connection *conn, bool owner);
 /* By pid in the container; pid 0 is init. NULL: none. */
 struct job *job_find(struct container *c, int pid);
 /* Notes who exited, answers their waits; ends the server with the last container. */

@@ -49,6 +49,9 @@ int op_exec(struct request *rq)
 		return r;
 	}
 	json_object_set_new(rq->reply, "pid", json_integer(job->pid));
+	/* jobs_reap runs later on this thread, so this answer stays behind the reply. */
+	if (json_get_bool(rq->body, "wait"))
+		job_wait(job, rq->conn, true);
 	return 0;
 }
 
