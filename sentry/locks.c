@@ -7,31 +7,36 @@
 #ifndef NDEBUG
 /* How many locks of each rank this thread holds. */
 static __thread unsigned char held[RANK_COUNT];
+static __thread uint32_t held_mask; /* the ranks of which it holds any: the quick check */
+static_assert(RANK_COUNT <= 31, "held_mask has a bit for each rank");
 
 static void rank_check(enum lock_rank rank)
 {
 	int lowest = rank == RANK_WAITQ ? rank + 1 : rank; /* the one rank that may nest */
 
-	for (int r = lowest; r < RANK_COUNT; r++)
-		if (held[r])
-			panic("lock order: taking rank %d while holding rank %d", rank, r);
+	if (held_mask >> lowest)
+		panic("lock order: taking rank %d while holding rank %d", rank,
+		      lowest + __builtin_ctz(held_mask >> lowest));
 }
 
 static void rank_taken(enum lock_rank rank)
 {
 	held[rank]++;
+	held_mask |= 1U << rank;
 }
 
 static void rank_released(enum lock_rank rank)
 {
 	assert(held[rank] > 0);
-	held[rank]--;
+	if (--held[rank] == 0)
+		held_mask &= ~(1U << rank);
 }
 
 void lock_layer_enter(struct lock_layer *saved)
 {
 	memcpy(saved->held, held, sizeof(held));
 	memset(held, 0, sizeof(held));
+	held_mask = 0;
 }
 
 void lock_layer_leave(const struct lock_layer *saved)
@@ -39,6 +44,8 @@ void lock_layer_leave(const struct lock_layer *saved)
 	for (int r = 0; r < RANK_COUNT; r++)
 		assert(!held[r]);
 	memcpy(held, saved->held, sizeof(held));
+	for (int r = 0; r < RANK_COUNT; r++)
+		held_mask |= held[r] ? 1U << r : 0;
 }
 #else
 void lock_layer_enter(struct lock_layer *saved UNUSED)

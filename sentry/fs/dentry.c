@@ -356,7 +356,7 @@ static void drop_children_locked(struct dentry *d, struct list *dead)
 {
 	struct dentry *child, *tmp;
 
-	list_for_each_safe(child, tmp, &d->children, sibling)
+	list_for_each_safe (child, tmp, &d->children, sibling)
 		if (!atomic_load(&child->count))
 			kill_locked(child, dead);
 }

@@ -26,7 +26,8 @@ void file_init(struct file *f, const struct file_ops *ops, struct inode *inode,
 	f->inode = inode_get(inode);
 	f->cred = cred ? cred_get((struct cred *)cred) : NULL;
 	/* Pipes, sockets and memfds belong to whoever made them. */
-	if (!path && cred && (S_ISFIFO(inode->mode) || S_ISSOCK(inode->mode) || S_ISREG(inode->mode))) {
+	if (!path && cred &&
+	    (S_ISFIFO(inode->mode) || S_ISSOCK(inode->mode) || S_ISREG(inode->mode))) {
 		inode->uid = cred->fsuid;
 		inode->gid = cred->fsgid;
 	}

@@ -14,10 +14,9 @@ long sys_name_to_handle_at(struct task *t, const struct sysargs *a)
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	err = fs_at_lookup(t, (int)a->v[0], UADDR(a->v[1]),
-			   (flags & AT_EMPTY_PATH) |
-			       (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW),
-			   &path);
+	err = fs_at_lookup(
+	    t, (int)a->v[0], UADDR(a->v[1]),
+	    (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW), &path);
 	if (err < 0)
 		return err;
 	path_put(&path);

@@ -20,8 +20,8 @@ static void times_of(const char *name)
 	struct stat st;
 
 	lstat(name, &st);
-	printf("%s: %ld.%09ld %ld.%09ld\n", name, (long)st.st_atim.tv_sec,
-	       (long)st.st_atim.tv_nsec, (long)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
+	printf("%s: %ld.%09ld %ld.%09ld\n", name, (long)st.st_atim.tv_sec, (long)st.st_atim.tv_nsec,
+	       (long)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
 }
 
 /* Runs fn as another user in a child. */

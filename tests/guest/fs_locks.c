@@ -17,8 +17,8 @@ static void get(int fd, int cmd, int type, off_t start, off_t len, pid_t who)
 
 	printf("get %d [%ld,%ld]: %s type %d start %ld len %ld pid %s\n", type, (long)start,
 	       (long)len, res(r), fl.l_type, (long)fl.l_start, (long)fl.l_len,
-	       fl.l_pid == who  ? "owner"
-	       : fl.l_pid == 0  ? "0"
+	       fl.l_pid == who	? "owner"
+	       : fl.l_pid == 0	? "0"
 	       : fl.l_pid == -1 ? "-1"
 				: "other");
 }
