@@ -19,6 +19,7 @@ enum { CPUCLOCK_PROF, CPUCLOCK_VIRT, CPUCLOCK_SCHED, CLOCK_OF_FD };
 /* How often a CPU clock is looked at while it may be close to its goal. */
 #define CPU_TICK (4 * NSEC_PER_MSEC)
 
+/* Without the _ALARM clocks, as on a machine without a clock that can wake it. */
 static bool is_host_clock(int id)
 {
 	switch (id) {
@@ -28,8 +29,6 @@ static bool is_host_clock(int id)
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:
 	case CLOCK_BOOTTIME:
-	case CLOCK_REALTIME_ALARM:
-	case CLOCK_BOOTTIME_ALARM:
 	case CLOCK_TAI:
 		return true;
 	}

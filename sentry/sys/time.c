@@ -196,9 +196,6 @@ static int sleep_clock(struct task *t, int id, struct clock_ref *clock)
 	else if (id == CLOCK_MONOTONIC_RAW || id == CLOCK_REALTIME_COARSE ||
 		 id == CLOCK_MONOTONIC_COARSE)
 		r = -EOPNOTSUPP;
-	else if ((id == CLOCK_REALTIME_ALARM || id == CLOCK_BOOTTIME_ALARM) &&
-		 !task_capable(t, CAP_WAKE_ALARM))
-		r = -EPERM;
 	if (r < 0)
 		clock_ref_put(clock);
 	return r;
