@@ -8,6 +8,8 @@
 
 /* 0 for a clock that the host does not have. */
 uint64_t host_clock_ns(clockid_t clock);
+/* The CPU clock of the calling thread, which other threads can read, too. */
+clockid_t host_thread_clock(void);
 
 /* Seconds and nanoseconds to ns, saturated at INT64_MAX; the fields were checked. */
 static inline uint64_t ns_from_timespec(const struct timespec *ts)

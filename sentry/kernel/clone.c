@@ -269,9 +269,7 @@ void task_abort(struct task *t)
 	if (t->pt)
 		pf_thread_exit(t->pt);
 	t->pt = NULL;
-	mutex_lock(&t->alloc_lock);
-	t->sleeper = NULL;
-	mutex_unlock(&t->alloc_lock);
+	task_leave_thread(t);
 	drop_parts(t);
 }
 

@@ -111,23 +111,10 @@ static void note_rss(struct task *t)
 	mutex_unlock(&tasklist);
 }
 
-/* The CPU time of t->pt, which is about to go, is kept in t. */
-static void keep_times(struct task *t)
-{
-	uint64_t user, system;
-
-	pf_thread_times(t->pt, &user, &system);
-	mutex_lock(&t->alloc_lock);
-	t->user_ns += user;
-	t->system_ns += system;
-	mutex_unlock(&t->alloc_lock);
-}
-
 void exec_mm_release(struct task *t)
 {
 	if (!t->pt || !t->mm)
 		return;
-	keep_times(t);
 	note_rss(t);
 	futex_task_exec(t);
 	clear_tid(t);
@@ -142,8 +129,7 @@ static void leave_memory(struct task *t)
 		futex_task_exit(t);
 		clear_tid(t);
 		note_rss(t);
-		keep_times(t);
-	}
+		}
 	mutex_lock(&t->alloc_lock);
 	pt = t->pt;
 	mm = t->mm;
@@ -315,8 +301,11 @@ static void add_time(struct timeval *tv, uint64_t ns)
 
 static void account(struct process *p, struct task *t)
 {
-	add_time(&p->dead_usage.ru_utime, t->user_ns);
-	add_time(&p->dead_usage.ru_stime, t->system_ns);
+	uint64_t user, system;
+
+	task_times(t, &user, &system);
+	add_time(&p->dead_usage.ru_utime, user);
+	add_time(&p->dead_usage.ru_stime, system);
 	p->dead_usage.ru_minflt += (long)t->min_flt;
 	p->dead_usage.ru_nvcsw += (long)t->nvcsw;
 	p->dead_usage.ru_nivcsw += (long)t->nivcsw;
@@ -549,8 +538,6 @@ void task_finish(struct task *t)
 	leave_files(t);
 	if (last && p == p->container->init)
 		end_container(t);
-	mutex_lock(&t->alloc_lock);
-	t->sleeper = NULL;
-	mutex_unlock(&t->alloc_lock);
+	task_leave_thread(t);
 	leave_tree(t);
 }

@@ -11,6 +11,9 @@ struct task *task_new(struct process *p);
 /* Takes the sighand. */
 struct process *process_new(struct container *c, struct sighand *sighand);
 void task_set_current(struct task *t);
+/* The calling thread becomes t's, and ceases to be. */
+void task_enter_thread(struct task *t);
+void task_leave_thread(struct task *t);
 void process_times_locked(struct process *p, uint64_t *user, uint64_t *system);
 
 /* --- signal_queue.c: all under the sighand's lock --- */

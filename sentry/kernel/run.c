@@ -87,6 +87,19 @@ static bool has_work(struct task *t)
 	return t->syscall_nr >= 0 && rax <= -ERESTARTSYS && rax >= -ERESTART_RESTARTBLOCK;
 }
 
+static void run_guest(struct task *t, struct pf_event *event)
+{
+	uint64_t start = host_monotonic_ns(), spent;
+
+	atomic_store_explicit(&t->guest_since, start, memory_order_relaxed);
+	pf_run(t->pt, event);
+	atomic_store(&t->in_guest, false);
+	spent = host_monotonic_ns() - start;
+	atomic_store_explicit(&t->guest_since, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->guest_ns, spent, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->guest_exits, 1, memory_order_relaxed);
+}
+
 void task_run(struct task *t)
 {
 	struct pf_event event;
@@ -101,9 +114,7 @@ void task_run(struct task *t)
 			atomic_store(&t->in_guest, false);
 			continue;
 		}
-		pf_run(t->pt, &event);
-		atomic_store(&t->in_guest, false);
-		atomic_fetch_add_explicit(&t->guest_exits, 1, memory_order_relaxed);
+		run_guest(t, &event);
 		handle_event(t, &event);
 	}
 }
@@ -143,9 +154,7 @@ static void *thread_main(void *arg)
 	task_set_current(t);
 	if (t->pt)
 		pf_thread_attach(t->pt);
-	mutex_lock(&t->alloc_lock);
-	t->sleeper = sleeper_self();
-	mutex_unlock(&t->alloc_lock);
+	task_enter_thread(t);
 	live = wait_at_gate(b);
 	if (live && b->from_clone)
 		init_registers(t, b);

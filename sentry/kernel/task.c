@@ -25,6 +25,7 @@
 #include <errno.h>
 
 #include "common/host.h"
+#include "common/host_clock.h"
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
 #include "sentry/kernel/container.h"
@@ -306,6 +307,22 @@ int task_sleep_killable(struct task *t, uint64_t deadline)
 	return sleep_until(t, deadline, 'D');
 }
 
+/* The thread is about to forget its task: its clock's last value stays. */
+void task_leave_thread(struct task *t)
+{
+	SCOPED_LOCK(&t->alloc_lock);
+	if (t->sleeper)
+		t->system_ns = host_clock_ns(t->cpu_clock);
+	t->sleeper = NULL;
+}
+
+void task_enter_thread(struct task *t)
+{
+	SCOPED_LOCK(&t->alloc_lock);
+	t->cpu_clock = host_thread_clock();
+	t->sleeper = sleeper_self();
+}
+
 /* --- limits and times --------------------------------------------------------------------- */
 
 uint64_t task_rlimit(struct task *t, int resource)
@@ -348,11 +365,12 @@ void task_times(struct task *t, uint64_t *user, uint64_t *system)
 {
 	SCOPED_LOCK(&t->alloc_lock);
 
-	*user = *system = 0;
-	if (t->pt)
-		pf_thread_times(t->pt, user, system);
-	*user += t->user_ns;
-	*system += t->system_ns;
+	uint64_t since = atomic_load(&t->guest_since), now = host_monotonic_ns();
+
+	*user = atomic_load(&t->guest_ns);
+	if (since && now > since)
+		*user += now - since;
+	*system = t->sleeper ? host_clock_ns(t->cpu_clock) : t->system_ns;
 }
 
 static uint64_t timeval_ns(const struct timeval *tv)

@@ -127,7 +127,10 @@ struct task {
 
 	/* times: ns */
 	uint64_t start_time;	     /* CLOCK_MONOTONIC */
-	uint64_t user_ns, system_ns; /* of stubs that it has left; alloc_lock */
+	/* CPU time: wall time inside pf_run, and the CPU clock of its thread in the sentry. */
+	atomic_ullong guest_ns, guest_since; /* guest_since 0: not in the guest */
+	clockid_t cpu_clock;		     /* alloc_lock; valid while sleeper is set */
+	uint64_t system_ns;		     /* the final value once its thread has gone */
 	uint64_t min_flt, nvcsw, nivcsw;
 	int nice, sched_policy, sched_priority;
 	uint64_t affinity[16]; /* 1024 CPUs */

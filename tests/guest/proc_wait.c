@@ -224,6 +224,8 @@ static void sigchld(void)
 	printf("SIGCHLD stop: %d code %d status %d\n", chld_count, chld_code, chld_status);
 	kill(p, SIGCONT);
 	waitpid(p, &status, WCONTINUED);
+	while (chld_code == CLD_STOPPED)
+		usleep(1000);
 	printf("SIGCHLD cont: code %d status %d\n", chld_code, chld_status);
 	sa.sa_flags |= SA_NOCLDSTOP;
 	sigaction(SIGCHLD, &sa, NULL);
