@@ -53,6 +53,13 @@ ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n)
 	return result(process_vm_readv(pid, &local, 1, &remote, 1, 0));
 }
 
+/* #host: move_pages sentry */
+int host_pages_status(pid_t pid, const uint64_t *addrs, size_t n, int *status)
+{
+	/* Without target nodes the call only tells where pages are. */
+	return (int)result(syscall(SYS_move_pages, pid, n, addrs, NULL, status, 0));
+}
+
 /* #host: process_vm_writev sentry */
 ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n)
 {

@@ -20,6 +20,8 @@ int host_shared_futex_wait(uint32_t *word, uint32_t expect, int timeout_ms);
 void host_shared_futex_wake(uint32_t *word);
 
 /* Copies from or to another process's memory; bytes done, or -EFAULT, -ESRCH. */
+/* Per page address its NUMA node, or -errno if it is not there (move_pages(2) as a question). */
+MUST_CHECK int host_pages_status(pid_t pid, const uint64_t *addrs, size_t n, int *status);
 MUST_CHECK ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n);
 MUST_CHECK ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n);
 

@@ -151,6 +151,7 @@ static void confine_world(const struct options *o)
 	const char *what = "close inherited fds";
 
 	must(confine_fds(keep, ARRAY_SIZE(keep)), what);
+	boot_host_facts();
 	if (!o->confine) {
 		log_warn("running WITHOUT confinement");
 		return;
@@ -183,7 +184,6 @@ int main(int argc, char **argv)
 	task_set_syscall_handler(syscall_dispatch);
 	control_set_debug_report(debug_report);
 	log_debug("started");
-	boot_host_facts();
 	syscall_rules_init();
 	confine_world(&o);
 	log_debug("confined");

@@ -105,7 +105,7 @@ static void note_rss(struct task *t)
 	struct rusage *u = &t->process->dead_usage;
 	uint64_t now, peak;
 
-	pf_space_rss(t->mm->space, &now, &peak);
+	mm_rss_last(t->mm, &now, &peak);
 	mutex_lock(&tasklist);
 	u->ru_maxrss = max(u->ru_maxrss, (long)(peak * (GUEST_PAGE / 1024)));
 	mutex_unlock(&tasklist);

@@ -60,7 +60,7 @@ static void live_rss(struct process *p, struct rusage *u)
 		return;
 	mutex_lock(&t->alloc_lock);
 	if (t->mm)
-		pf_space_rss(t->mm->space, &now, &peak);
+		mm_rss_last(t->mm, &now, &peak);
 	mutex_unlock(&t->alloc_lock);
 	u->ru_maxrss = max(u->ru_maxrss, (long)(peak * (GUEST_PAGE / 1024)));
 }

@@ -9,6 +9,8 @@
 #ifndef GARRISON_SENTRY_MM_MM_H
 #define GARRISON_SENTRY_MM_MM_H
 
+#include <stdatomic.h>
+
 #include "common/refcount.h"
 #include "sentry/abi/uaddr.h"
 #include "sentry/fs/file.h"
@@ -53,6 +55,9 @@ struct mm {
 	struct file *exe;  /* owned; what /proc/PID/exe shows */
 	int def_flags;	   /* VMA_* of new VMAs: mlockall(MCL_FUTURE) */
 	int dumpable;	   /* PR_SET_DUMPABLE */
+
+	/* pages; written by mm_rss, read by anybody */
+	atomic_uint_fast64_t rss_last, rss_peak, rss_time; /* rss_time: CLOCK_MONOTONIC ns */
 };
 
 struct vma {
@@ -109,6 +114,14 @@ int mm_mlock(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, ua
 	     uint64_t len, bool lock, bool on_fault) MUST_CHECK;
 int mm_mlockall(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim,
 		int flags) MUST_CHECK;
+
+/* Resident pages now, and the most that was ever seen. Large spaces are sampled: the number is an
+ * estimate then. Takes mm->lock; costs up to some 0.3 ms. */
+void mm_rss(struct mm *mm, uint64_t *now, uint64_t *peak);
+/* Asks again if the last answer is older than max_age ns. */
+void mm_rss_refresh(struct mm *mm, uint64_t max_age);
+/* What the last mm_rss found; no lock, no cost. */
+void mm_rss_last(struct mm *mm, uint64_t *now, uint64_t *peak);
 
 /* Copies out the VMA that contains addr (or the next above): 0, or -ENOMEM if none. The
  * file is referenced for the caller. For faults, mincore, /proc. */

@@ -406,3 +406,25 @@ int pf_thread_cmpxchg32(struct pf_thread *t, uaddr addr, uint32_t expect, uint32
 	*old = (uint32_t)c->arg[3];
 	return c->result == 0 ? 0 : -EFAULT;
 }
+
+/* --- residency ------------------------------------------------------------------------- */
+
+#define RESIDENT_CHUNK 1024
+
+int pf_space_resident(struct pf_space *s, const uint64_t *addrs, size_t n, bool *out)
+{
+	int status[RESIDENT_CHUNK];
+	int r = 0;
+
+	if (!space_use(s))
+		return -ESRCH;
+	for (size_t done = 0; done < n && r == 0; done += RESIDENT_CHUNK) {
+		size_t m = n - done < RESIDENT_CHUNK ? n - done : RESIDENT_CHUNK;
+
+		r = host_pages_status(s->pid, addrs + done, m, status);
+		for (size_t i = 0; i < m && r == 0; i++)
+			out[done + i] = status[i] >= 0;
+	}
+	space_unuse(s);
+	return r;
+}

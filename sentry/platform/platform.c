@@ -159,11 +159,6 @@ void pf_thread_times(struct pf_thread *t, uint64_t *user, uint64_t *system)
 	*system = atomic_load(&t->system_ns);
 }
 
-void pf_space_rss(struct pf_space *s, uint64_t *now, uint64_t *peak)
-{
-	*now = *peak = 0;
-}
-
 void pf_stats(struct pf_stats *out)
 {
 	*out = (struct pf_stats){

@@ -162,8 +162,9 @@ int pf_madvise(struct pf_thread *t, uaddr addr, uint64_t len, int advice) MUST_C
 /* mincore(2): one byte a page. */
 int pf_mincore(struct pf_thread *t, uaddr addr, uint64_t len, unsigned char *vec) MUST_CHECK;
 
-/* Resident pages, and the highest number so far; any thread; may be an estimate. */
-void pf_space_rss(struct pf_space *s, uint64_t *now, uint64_t *peak);
+/* Which of n guest pages are resident: out[i] is set for addrs[i]. Any thread. -ENOSYS where the
+ * host cannot tell. */
+int pf_space_resident(struct pf_space *s, const uint64_t *addrs, size_t n, bool *out) MUST_CHECK;
 /* Unmaps everything of the guest from the space (after vfork's child gave it back, or
  * before a restart). */
 

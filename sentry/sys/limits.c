@@ -96,6 +96,7 @@ long sys_getrusage(struct task *t, const struct sysargs *a)
 	struct process *p = t->process;
 	struct rusage u;
 
+	mm_rss_refresh(t->mm, 20 * NSEC_PER_MSEC); /* process_rusage_locked reports it */
 	switch ((int)a->v[0]) {
 	case RUSAGE_SELF:
 		mutex_lock(&tasklist);

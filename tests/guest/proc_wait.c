@@ -250,8 +250,7 @@ static void usage(void)
 		_exit(0);
 	}
 	wait4(p, &status, 0, &ru);
-	printf("child used CPU: %d\n",
-	       ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec > 5000);
+	printf("child used CPU: %d\n", ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec > 5000);
 	getrusage(RUSAGE_CHILDREN, &ru);
 	printf("counted: %d\n", ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec > 5000);
 }

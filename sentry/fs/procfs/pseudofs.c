@@ -90,8 +90,18 @@ void pseudo_file_release(struct file *f)
 	free(pf);
 }
 
-static const struct file_ops text_ops = {
-    .read = pseudo_read, .write = pseudo_write, .release = pseudo_file_release};
+/* The end of a text that is made anew at each read is nowhere. */
+static off_t pseudo_seek(struct file *f, off_t offset, int whence)
+{
+	if (whence != SEEK_SET && whence != SEEK_CUR)
+		return -EINVAL;
+	return file_seek_generic(f, offset, whence);
+}
+
+static const struct file_ops text_ops = {.read = pseudo_read,
+					 .write = pseudo_write,
+					 .seek = pseudo_seek,
+					 .release = pseudo_file_release};
 
 static int pseudo_readdir(struct file *f, struct dirent_sink *sink)
 {
@@ -181,6 +191,15 @@ static int pseudo_setattr(struct inode *inode, const struct iattr *attr)
 	return 0; /* O_TRUNC of a file that is only ever written whole */
 }
 
+/* Nothing can be made here; the errors are those of Linux's proc and sysfs. */
+static int pseudo_create(struct inode *dir, const char *name, size_t len,
+			 const struct new_inode *new, struct inode **out)
+{
+	if (strcmp(dir->sb->type, "proc") == 0)
+		return -ENOENT;
+	return S_ISREG(new->mode) ? -EACCES : -EPERM;
+}
+
 static void pseudo_release(struct inode *inode)
 {
 	struct pseudo_inode *p = pseudo_inode_of(inode);
@@ -194,6 +213,7 @@ static void pseudo_release(struct inode *inode)
 
 static const struct inode_ops pseudo_inode_ops = {
     .lookup = pseudo_lookup,
+    .create = pseudo_create,
     .getattr = pseudo_getattr,
     .setattr = pseudo_setattr,
     .open = pseudo_open,

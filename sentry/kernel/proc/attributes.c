@@ -165,7 +165,7 @@ int proc_show_oom_score(const struct proc_subject *s, struct text *out)
 	int64_t points;
 
 	if (mm) {
-		pf_space_rss(mm->space, &rss, &peak);
+		mm_rss(mm, &rss, &peak);
 		mm_put(mm);
 	}
 	host_memory(&m);
@@ -213,15 +213,19 @@ int proc_show_nothing(const struct proc_subject *s, struct text *out)
 
 int proc_show_syscall(const struct proc_subject *s, struct text *out)
 {
-	if (s->t == task_current() || atomic_load(&s->t->in_guest)) {
+	const struct user_regs_struct *regs;
+
+	if (atomic_load(&s->t->in_guest)) {
 		text_puts(out, "running\n");
 		return 0;
 	}
-	/* Another thread's registers are its own business: stack and program counter are 0. */
 	text_printf(out, "%lld", (long long)s->t->syscall_nr);
 	for (int i = 0; i < 6 && s->t->syscall_nr >= 0; i++)
 		text_printf(out, " 0x%llx", (unsigned long long)s->t->syscall_args[i]);
-	text_puts(out, " 0x0 0x0\n");
+	/* Another thread's registers are its own business: stack and program counter are 0. */
+	regs = s->t == task_current() ? pf_regs(s->t->pt) : NULL;
+	text_printf(out, " 0x%llx 0x%llx\n", regs ? (unsigned long long)regs->rsp : 0,
+		    regs ? (unsigned long long)regs->rip : 0);
 	return 0;
 }
 

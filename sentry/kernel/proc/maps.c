@@ -40,7 +40,7 @@ static void writer_init(struct writer *w, const struct proc_subject *s, struct m
 		fs_context_paths(reader->fs, &w->root, NULL);
 	if (reader && reader->mm == mm)
 		w->own = reader->pt;
-	pf_space_rss(mm->space, &w->resident, &peak);
+	mm_rss(mm, &w->resident, &peak);
 	w->resident *= GUEST_PAGE;
 	mutex_lock(&mm->lock);
 	w->total = max(mm->total_pages, (uint64_t)1) * GUEST_PAGE;

@@ -36,7 +36,7 @@ static void gather_memory(struct task *t, struct memory_numbers *n)
 	*n = (struct memory_numbers){.size = 0};
 	if (!mm)
 		return;
-	pf_space_rss(mm->space, &n->rss, &n->rss_peak);
+	mm_rss(mm, &n->rss, &n->rss_peak);
 	mutex_lock(&mm->lock);
 	n->size = mm->total_pages * GUEST_PAGE;
 	n->peak = mm->peak_pages * GUEST_PAGE;
@@ -261,7 +261,12 @@ static void status_ids(const struct proc_subject *s, struct text *out)
 
 	comm_of(s->t, comm);
 	text_puts(out, "Name:\t");
-	text_escape(out, comm, "\n\\");
+	for (const char *p = comm; *p; p++) {
+		if (*p == '\n' || *p == '\\')
+			text_puts(out, *p == '\n' ? "\\n" : "\\\\");
+		else
+			text_add(out, p, 1);
+	}
 	if (fs)
 		text_printf(out, "\nUmask:\t%04o", fs->umask);
 	text_printf(out, "\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n", state,

@@ -187,7 +187,7 @@ static uint64_t container_resident(struct container *c)
 		struct mm *mm = t ? task_get_mm(t) : NULL;
 
 		if (mm) {
-			pf_space_rss(mm->space, &rss, &peak);
+			mm_rss(mm, &rss, &peak);
 			sum += rss * GUEST_PAGE;
 			mm_put(mm);
 		}
