@@ -70,10 +70,16 @@ int confine_gofer_calls(const char **what)
 
 #ifdef __SANITIZE_ADDRESS__
 /* The leak check at exit makes calls that no filter of ours lets pass; unit tests, which are
- * not confined, turn it on again by ASAN_OPTIONS. */
+ * not confined, turn it on again by ASAN_OPTIONS. A report cannot open files for symbols. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "detect_leaks=0";
+	return "detect_leaks=0:symbolize=0";
+}
+
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void)
+{
+	return "symbolize=0";
 }
 #endif

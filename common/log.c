@@ -10,6 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+void __sanitizer_set_report_fd(void *fd);
+#endif
+
 static struct {
 	const char *name;
 	int fd;
@@ -22,6 +26,9 @@ void log_init(const char *name, int fd, enum log_level level)
 	logger.name = name;
 	logger.fd = fd;
 	logger.level = level;
+#ifdef __SANITIZE_ADDRESS__
+	__sanitizer_set_report_fd((void *)(intptr_t)fd);
+#endif
 }
 
 bool log_enabled(enum log_level level)

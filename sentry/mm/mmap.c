@@ -23,7 +23,7 @@
 #define LEGACY_FLAGS                                                                               \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |   \
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |    \
-	 MAP_HUGETLB | MAP_32BIT | (0x3f << 26) | 0x4000000 | 0x80 /* MAP_ABOVE4G */)
+	 MAP_HUGETLB | MAP_32BIT | (int)(0x3fU << 26) | 0x4000000 | 0x80 /* MAP_ABOVE4G */)
 
 struct mapping {
 	struct vma v; /* borrows v.file unless made here */
