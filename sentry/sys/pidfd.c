@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sentry/kernel/may_access.h"
+#include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
@@ -44,6 +45,19 @@ static int process_of(struct task *t, int fd, struct process **out)
 	return r;
 }
 
+/* pidfd_send_signal(2) also takes a directory of /proc. */
+static int target_of(struct task *t, int fd, struct process **out)
+{
+	struct file *f = fd_get(t->files, fd);
+
+	if (!f)
+		return -EBADF;
+	if (pidfd_process(f, out) < 0)
+		*out = proc_dir_process(f->inode);
+	file_put(f);
+	return *out ? 0 : -EBADF;
+}
+
 static long send_to(struct task *t, struct process *p, int sig, const siginfo_t *info)
 {
 	if (sig < 0 || sig > KNSIG)
@@ -64,7 +78,7 @@ long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
 
 	if (a->v[3])
 		return -EINVAL;
-	r = process_of(t, (int)a->v[0], &p);
+	r = target_of(t, (int)a->v[0], &p);
 	if (r < 0)
 		return r;
 	if (a->v[2] && copyin(t, &info, UADDR(a->v[2]), sizeof(info)) < 0)

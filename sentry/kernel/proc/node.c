@@ -295,6 +295,16 @@ struct pseudo_inode *proc_dir_new(struct superblock *sb, struct process *p, stru
 	return &n->base;
 }
 
+struct process *proc_dir_process(const struct inode *inode)
+{
+	struct pseudo_inode *p = container_of((struct inode *)inode, struct pseudo_inode, inode);
+
+	if (strcmp(inode->sb->type, "proc") != 0 || !S_ISDIR(inode->mode) || p->ops != &dir_ops ||
+	    proc_node_of(p)->task)
+		return NULL;
+	return process_get(proc_node_of(p)->process);
+}
+
 /* --- /proc/PID/attr and /proc/PID/task -------------------------------------------------------- */
 
 static int attr_lookup(struct pseudo_inode *dir, const char *name, size_t len,

@@ -73,6 +73,9 @@ bool proc_table_emit(struct pseudo_inode *dir, const struct proc_entry *table,
 /* /proc/PID and /proc/PID/task/TID. `t` NULL for a process. */
 struct pseudo_inode *proc_dir_new(struct superblock *sb, struct process *p, struct task *t);
 
+/* The process that a file on /proc/PID stands for, where it serves as a pidfd: owned, or NULL. */
+struct process *proc_dir_process(const struct inode *inode);
+
 /* The reader's container; NULL at boot. */
 struct container *proc_container(void);
 /* Clock ticks of 100 Hz. */
