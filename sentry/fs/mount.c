@@ -126,6 +126,16 @@ unsigned int mount_tree_count(struct mount *m)
 	return n;
 }
 
+/* The list is kept in the order of ids, which is the order that /proc shows. */
+static void list_mount_locked(struct mount *m, struct mount_ns *ns)
+{
+	struct list *after = ns->mounts.prev;
+
+	while (after != &ns->mounts && list_entry(after, struct mount, all)->id > m->id)
+		after = after->prev;
+	list_add(after, &m->all);
+}
+
 void mount_set_ns_locked(struct mount *m, struct mount_ns *ns)
 {
 	for (struct mount *at = m; at; at = mount_next_in_tree(at, m)) {
@@ -136,7 +146,7 @@ void mount_set_ns_locked(struct mount *m, struct mount_ns *ns)
 		at->ns = ns;
 		if (ns) {
 			ns->count++;
-			list_add_tail(&ns->mounts, &at->all);
+			list_mount_locked(at, ns);
 		}
 	}
 }

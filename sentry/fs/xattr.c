@@ -8,7 +8,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
 
-enum xattr_class { XATTR_USER, XATTR_TRUSTED, XATTR_SECURITY, XATTR_ACL, XATTR_OTHER };
+enum xattr_class { XATTR_USER, XATTR_TRUSTED, XATTR_SECURITY, XATTR_ACL, XATTR_EMPTY, XATTR_OTHER };
 
 static enum xattr_class class_of(const char *name)
 {
@@ -24,7 +24,7 @@ static enum xattr_class class_of(const char *name)
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (!strncmp(name, table[i].prefix, strlen(table[i].prefix)))
-			return name[strlen(table[i].prefix)] ? table[i].class : XATTR_OTHER;
+			return name[strlen(table[i].prefix)] ? table[i].class : XATTR_EMPTY;
 	return XATTR_OTHER;
 }
 
@@ -42,6 +42,8 @@ static int check_read(struct inode *inode, const struct cred *cred, const char *
 		return cred_capable(cred, CAP_SYS_ADMIN) ? 0 : -ENODATA;
 	case XATTR_SECURITY:
 		return 0;
+	case XATTR_EMPTY:
+		return -EINVAL;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -64,6 +66,8 @@ static int check_write(struct inode *inode, const struct cred *cred, const char 
 		if (!strcmp(name, "security.capability"))
 			return cred_capable(cred, CAP_SETFCAP) ? 0 : -EPERM;
 		return cred_capable(cred, CAP_SYS_ADMIN) ? 0 : -EPERM;
+	case XATTR_EMPTY:
+		return -EINVAL;
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -35,12 +35,13 @@ static void fs_remove(void)
 	(void)rc;
 }
 
-/* Makes a directory under /tmp, goes there, and removes it at exit. */
+/* Makes a directory under /tmp (or $FS_TEST_DIR), goes there, and removes it at exit. */
 static void fs_begin(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	umask(022);
-	strcpy(fs_dir, "/tmp/fs-test.XXXXXX");
+	snprintf(fs_dir, sizeof(fs_dir), "%s/fs-test.XXXXXX",
+		 getenv("FS_TEST_DIR") ? getenv("FS_TEST_DIR") : "/tmp");
 	if (!mkdtemp(fs_dir) || chdir(fs_dir) < 0 || chmod(".", 0755) < 0) {
 		printf("no directory: %s\n", strerror(errno));
 		exit(1);

@@ -346,7 +346,7 @@ START_TEST(attributes)
 	ck_assert_int_eq(vfs_setxattr(&p, inode, user_cred, "user.a", "", 0, 0), -EACCES);
 	ck_assert_int_eq(vfs_setxattr(&p, inode, root_cred, "system.posix_acl_access", "", 0, 0),
 			 -EOPNOTSUPP);
-	ck_assert_int_eq(vfs_setxattr(&p, inode, root_cred, "user.", "", 0, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(vfs_setxattr(&p, inode, root_cred, "user.", "", 0, 0), -EINVAL);
 	ck_assert_int_eq((int)vfs_getxattr(inode, root_cred, "user.a", buf, 16), 5);
 	ck_assert_int_eq((int)vfs_getxattr(inode, root_cred, "user.a", buf, 3), -ERANGE);
 	ck_assert_int_eq((int)vfs_getxattr(inode, root_cred, "user.a", NULL, 0), 5);
