@@ -123,23 +123,6 @@ static struct item *item_find(struct epoll *ep, const struct file *file, int fd)
 	return NULL;
 }
 
-const void *epoll_target(struct file *f, int fd, unsigned int nth)
-{
-	struct epoll *ep = container_of(f, struct epoll, file);
-	const void *found = NULL;
-	struct item *it;
-
-	pthread_mutex_lock(&ep->scan);
-	for (size_t i = 0; i < ep->nbuckets && !found; i++)
-		list_for_each (it, &ep->buckets[i], node)
-			if (it->fd == fd && nth-- == 0) {
-				found = it->file;
-				break;
-			}
-	pthread_mutex_unlock(&ep->scan);
-	return found;
-}
-
 /* Makes room for one more. */
 static int items_grow(struct epoll *ep)
 {

@@ -29,9 +29,6 @@ bool epoll_maybe_ready(struct file *ep);
  * -ENOENT. */
 int epoll_watched(struct file *ep, int fd, unsigned int nth, const struct file **out) MUST_CHECK;
 
-/* kcmp(2): the nth file that is watched as `fd`, only to be compared; NULL: there is none. */
-const void *epoll_target(struct file *ep, int fd, unsigned int nth);
-
 /* The last reference of f went: ends all watches on it. Called by file_put. */
 void epoll_forget_file(struct file *f);
 

@@ -203,37 +203,6 @@ static long compare_epoll(struct task *t, struct task *x, struct task *y, const 
 	return r;
 }
 
-/* struct kcmp_epoll_slot */
-struct epoll_slot {
-	uint32_t efd, tfd, toff;
-};
-
-static long compare_watch(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
-{
-	struct epoll_slot slot;
-	struct file *f, *ep;
-	const void *target = NULL;
-	long r = -EBADF;
-
-	if (copyin(t, &slot, UADDR(a->v[4]), sizeof(slot)) < 0)
-		return -EFAULT;
-	f = file_of(x, (unsigned int)a->v[3]);
-	ep = file_of(y, slot.efd);
-	if (f && ep && !file_is_epoll(ep))
-		r = -EINVAL;
-	else if (f && ep)
-		target = epoll_target(ep, (int)slot.tfd, slot.toff);
-	if (target)
-		r = order(f, target);
-	else if (r == -EBADF && f && ep)
-		r = -ENOENT;
-	if (f)
-		file_put(f);
-	if (ep)
-		file_put(ep);
-	return r;
-}
-
 static long compare(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
 {
 	unsigned int mode = ACCESS_READ | ACCESS_REALCREDS;
