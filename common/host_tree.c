@@ -158,6 +158,12 @@ ssize_t host_listxattr(const char *path, char *list, size_t size)
 	return result(listxattr(path, list, size));
 }
 
+/* #host: llistxattr gofer */
+ssize_t host_llistxattr(const char *path, char *list, size_t size)
+{
+	return result(llistxattr(path, list, size));
+}
+
 /* #host: removexattr gofer */
 int host_removexattr(const char *path, const char *name)
 {

@@ -42,6 +42,8 @@ MUST_CHECK ssize_t host_getxattr(const char *path, const char *name, void *value
 MUST_CHECK int host_setxattr(const char *path, const char *name, const void *value, size_t size,
 			     int flags);
 MUST_CHECK ssize_t host_listxattr(const char *path, char *list, size_t size);
+/* Does not follow a link at the end. */
+MUST_CHECK ssize_t host_llistxattr(const char *path, char *list, size_t size);
 MUST_CHECK int host_removexattr(const char *path, const char *name);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "common/host_file.h"
@@ -116,7 +117,7 @@ struct batch {
 	struct request *r;
 	struct dirhandle *h;
 	size_t limit; /* r->out_len must stay below */
-	bool plain, full, end;
+	bool plain, xattrs, full, end;
 };
 
 static size_t record_size(const struct batch *b, size_t namelen)
@@ -124,6 +125,16 @@ static size_t record_size(const struct batch *b, size_t namelen)
 	return sizeof(struct fuse_entry_out) +
 	       (atomic_load(&b->r->srv->extended) ? sizeof(struct gofer_ext) : 0) +
 	       FUSE_DIRENT_ALIGN(sizeof(struct fuse_dirent) + namelen);
+}
+
+static bool has_xattrs(int dir, const char *name)
+{
+	char path[16 + GOFER_NAME_MAX + 2];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", fd_path(dir).s, name);
+	n = host_llistxattr(path, NULL, 0);
+	return n > 0 || (n < 0 && n != -EOPNOTSUPP);
 }
 
 /* The entry part of a record; nodeid stays 0 where there is nothing to show. */
@@ -136,7 +147,14 @@ static int put_entry(struct batch *b, const char *name)
 			  server_check_dev(b->r->srv, b->h->fd, name, &st) < 0 ||
 			  node_lookup(&b->r->srv->nodes, b->r->node, name, &st, -1, &id) < 0))
 		id = 0;
-	return reply_entry(b->r, id, &st);
+	if (reply_entry(b->r, id, &st) < 0)
+		return -EIO;
+	if (b->xattrs && id && atomic_load(&b->r->srv->extended) && !has_xattrs(b->h->fd, name)) {
+		struct gofer_ext *x = (void *)(b->r->out + b->r->out_len - sizeof(*x));
+
+		x->flags |= GOFER_EXT_NO_XATTRS;
+	}
+	return 0;
 }
 
 static void put_record(struct batch *b, const struct linux_dirent64 *d)
@@ -220,7 +238,11 @@ int op_readdir(struct request *r)
 {
 	const struct gofer_readdir_in *in = req_take(r, sizeof(*in));
 	struct gofer_readdir_out *out = req_reply(r, sizeof(*out));
-	struct batch b = {.r = r, .plain = in->flags & GOFER_READDIR_PLAIN};
+	struct batch b = {
+	    .r = r,
+	    .plain = in->flags & GOFER_READDIR_PLAIN,
+	    .xattrs = in->flags & GOFER_READDIR_XATTRS,
+	};
 	int err;
 
 	if (in->size < 512 || in->offset > INT64_MAX)

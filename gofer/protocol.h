@@ -21,7 +21,9 @@
 #define GARRISON_GOFER_PROTOCOL_H
 
 #include <linux/fuse.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define GOFER_NAME_MAX 255
 #define GOFER_PATH_MAX 4096
@@ -60,10 +62,12 @@ enum gofer_opcode {
 	GOFER_OPCODE_END,
 };
 
+#define GOFER_EXT_NO_XATTRS 1U /* it has none of those that are served */
+
 struct gofer_ext {
 	int64_t btime;
 	uint32_t btimensec; /* 1000000000: unknown */
-	uint32_t padding;
+	uint32_t flags;	    /* GOFER_EXT_* */
 };
 
 /* fuse_entry_out or fuse_attr_out as they come with GOFER_INIT_EXTENDED. */
@@ -87,6 +91,8 @@ struct gofer_walk_out {
 };
 
 #define GOFER_READDIR_PLAIN 1U /* no attributes: nodeid 0 in every entry */
+
+#define GOFER_READDIR_XATTRS 2U /* find out about GOFER_EXT_NO_XATTRS */
 
 struct gofer_readdir_in {
 	uint64_t fh;	 /* 0: open the directory */
@@ -116,6 +122,15 @@ struct gofer_remove_in {
 struct gofer_close_in {
 	uint64_t fh;
 };
+
+/* Extended attributes that mean something to a container. Not security.* at large nor trusted.*:
+ * those speak to the host's kernel. */
+static inline bool gofer_xattr_served(const char *name)
+{
+	return !strncmp(name, "user.", 5) || !strcmp(name, "security.capability") ||
+	       !strcmp(name, "system.posix_acl_access") ||
+	       !strcmp(name, "system.posix_acl_default");
+}
 
 /* fuse_kstatfs.spare[0] of FUSE_STATFS: f_type of the host's file system. */
 

@@ -7,21 +7,13 @@
 #include "common/mem.h"
 #include "gofer/server.h"
 
-/* Not security.* at large nor trusted.*: those speak to the host's kernel. */
-static bool allowed(const char *name)
-{
-	return !strncmp(name, "user.", 5) || !strcmp(name, "security.capability") ||
-	       !strcmp(name, "system.posix_acl_access") ||
-	       !strcmp(name, "system.posix_acl_default");
-}
-
 static int name_arg(struct request *r, const char **name)
 {
 	int err = req_string(r, name, 255);
 
 	if (err == -ENAMETOOLONG)
 		return -ERANGE;
-	if (!err && !allowed(*name))
+	if (!err && !gofer_xattr_served(*name))
 		return -EOPNOTSUPP;
 	return err;
 }
@@ -81,14 +73,14 @@ int op_setxattr(struct request *r)
 	return err;
 }
 
-/* Takes the names out that `allowed` refuses; the length that is left. */
+/* Takes the names out that are not served; the length that is left. */
 static size_t filter(char *list, size_t len)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0, n; i < len; i += n) {
 		n = strnlen(list + i, len - i - 1) + 1;
-		if (!allowed(list + i))
+		if (!gofer_xattr_served(list + i))
 			continue;
 		memmove(list + kept, list + i, n);
 		kept += n;

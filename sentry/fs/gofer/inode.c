@@ -317,6 +317,8 @@ static struct gofer_inode *inode_new(struct gofer_sb *gs, const struct gofer_ent
 	atomic_init(&gi->fd_rw, -1);
 	atomic_init(&gi->fd_map, -1);
 	list_init(&gi->idle);
+	list_init(&gi->listing_age);
+	atomic_init(&gi->no_xattrs, !gs->shared && e->x.flags & GOFER_EXT_NO_XATTRS);
 	gi->inode.btime = (struct timespec){e->x.btime, e->x.btimensec};
 	if (e->x.btimensec >= NSEC_PER_SEC)
 		gi->inode.btime = (struct timespec){0, -1};
@@ -375,6 +377,7 @@ void gofer_release(struct inode *inode)
 	table_del_locked(gs, gi);
 	mutex_unlock(&gs->table_lock);
 	hostfd_close_all(gi);
+	gofer_drop_listing(gi);
 	if (gi->node != FUSE_ROOT_ID)
 		client_forget(&gs->client, gi->node, gi->nlookup, now);
 	inode_fini(inode);

@@ -94,6 +94,8 @@ struct gofer_sb {
 	struct gofer_client client;
 	struct prefetch prefetch;
 
+	atomic_uint_fast64_t xattr_probe; /* CLOCK_MONOTONIC ns of the last question for one */
+
 	struct mutex table_lock; /* RANK_LEAF */
 	/* guarded by table_lock: inodes by node number */
 	struct gofer_inode **buckets;
@@ -114,6 +116,7 @@ struct gofer_inode {
 
 	atomic_uint_fast64_t checked; /* CLOCK_MONOTONIC ns when the attributes were right */
 	atomic_bool stale;	      /* the attributes are to be fetched again */
+	atomic_bool no_xattrs;	      /* it is known to have none; exclusive exports */
 	atomic_bool gone;	      /* removed, and the gofer does not know it any more */
 
 	/* Host fds (hostfd.c), opened on demand and shared by all opens; they change under
@@ -121,6 +124,12 @@ struct gofer_inode {
 	 * fd_rw. */
 	atomic_int fd_ro, fd_rw, fd_map;
 	unsigned int opens;
+	atomic_uint misses;	      /* names that were looked up in it one by one */
+	atomic_uint_fast64_t changes; /* of names in it, by us */
+	/* The whole directory as it was last read, if nothing changed; guarded by dir_cache_lock */
+	struct dir_batch *listing;
+	struct list listing_age;
+
 	struct list idle; /* on the idle list while opens == 0 and an fd is open */
 };
 
@@ -163,6 +172,15 @@ int gofer_open(struct inode *inode, const struct path *path, const struct cred *
 	       struct file **out);
 int gofer_open_dir(struct inode *inode, const struct path *path, const struct cred *cred, int flags,
 		   struct file **out);
+
+/* A name in dir changed: what was learnt of it ahead is void. Under dir_lock, after the call. */
+void gofer_name_changed(struct inode *dir, const char *name, size_t len);
+/* Reads the start of a directory in which many names are looked up, to have them ready. */
+void gofer_scan_dir(struct inode *dir);
+/* Drops the listing that is kept of a directory. */
+void gofer_drop_listing(struct gofer_inode *gi);
+/* True: the directory's kept listing says that there is no such name. */
+bool gofer_listing_lacks(struct gofer_inode *gi, const char *name, size_t len);
 
 /* ------------------------------------------------------------ hostfd.c */
 

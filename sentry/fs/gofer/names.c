@@ -26,6 +26,8 @@ static int wire_name(struct wire_name *w, const char *name, size_t len)
 	return 0;
 }
 
+#define SCAN_AFTER_MISSES 5
+
 static bool sane_entry(const struct gofer_entry_out *e)
 {
 	return e->e.nodeid != 0 && e->e.nodeid != FUSE_ROOT_ID;
@@ -71,21 +73,45 @@ static bool still_fresh(const struct gofer_sb *gs, uint64_t when)
 	return !gs->shared || host_monotonic_ns() - when < SHARED_FRESH_NS;
 }
 
+/* 1 and the answer in *err if the name was learnt ahead. */
+static int lookup_prefetched(struct inode *dir, const char *name, size_t len, struct inode **out,
+			     int *err)
+{
+	struct gofer_sb *gs = gofer_sb(dir);
+	uint64_t when;
+
+	if (!prefetch_take(&gs->prefetch, gofer_inode(dir)->node, name, len, out, &when))
+		return 0;
+	if (still_fresh(gs, when)) {
+		*err = *out ? 0 : -ENOENT;
+		return 1;
+	}
+	if (*out)
+		inode_put(*out);
+	return 0;
+}
+
+/* Names that are asked for one by one (git status does so) are soon fetched together. */
+static bool worth_a_scan(struct gofer_sb *gs, struct inode *dir)
+{
+	return !gs->shared && atomic_fetch_add(&gofer_inode(dir)->misses, 1) == SCAN_AFTER_MISSES;
+}
+
 int gofer_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
 {
 	struct gofer_sb *gs = gofer_sb(dir);
 	struct walk_reply reply;
 	struct wire_name w;
-	uint64_t when;
-	int err = wire_name(&w, name, len);
+	int err = wire_name(&w, name, len), found;
 
-	if (err)
+	if (err || lookup_prefetched(dir, name, len, out, &err))
 		return err;
-	if (prefetch_take(&gs->prefetch, gofer_inode(dir)->node, name, len, out, &when)) {
-		if (still_fresh(gs, when))
-			return *out ? 0 : -ENOENT;
-		if (*out)
-			inode_put(*out);
+	if (gofer_listing_lacks(gofer_inode(dir), name, len))
+		return -ENOENT;
+	if (worth_a_scan(gs, dir)) {
+		gofer_scan_dir(dir);
+		if (lookup_prefetched(dir, name, len, out, &found))
+			return found;
 	}
 	err = walk_call(gs, gofer_inode(dir)->node, w.s, len + 1, 1, &reply);
 	if (err)
@@ -174,6 +200,16 @@ int gofer_revalidate(struct inode *dir, const char *name, size_t len, struct ino
 
 /* ------------------------------------------------------------ making */
 
+void gofer_name_changed(struct inode *dir, const char *name, size_t len)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+
+	atomic_fetch_add(&gi->changes, 1);
+	gofer_drop_listing(gi);
+	prefetch_changed(&gofer_sb(dir)->prefetch, gi->node, name, len);
+	gofer_mark_stale(dir);
+}
+
 /* Sends a request that makes `name` in dir and answers by an entry. */
 static int make(struct inode *dir, const char *name, size_t len, struct gofer_call *call,
 		struct inode **out)
@@ -188,8 +224,7 @@ static int make(struct inode *dir, const char *name, size_t len, struct gofer_ca
 	err = client_call(&gs->client, call);
 	if (err)
 		return err;
-	prefetch_changed(&gs->prefetch, call->node, name, len);
-	gofer_mark_stale(dir);
+	gofer_name_changed(dir, name, len);
 	if (!sane_entry(&entry)) {
 		if (call->fd >= 0)
 			host_close(call->fd);
@@ -283,20 +318,24 @@ int gofer_link(struct inode *dir, const char *name, size_t len, struct inode *ta
 
 /* ------------------------------------------------------------ removing */
 
-static void lost_a_name(struct inode *inode)
+/* keep: the gofer still knows the inode. */
+static void lost_a_name(struct inode *inode, bool keep)
 {
-	bool gone;
+	struct gofer_inode *gi = gofer_inode(inode);
+	bool last;
 
 	mutex_lock(&inode->data_lock);
 	if (S_ISDIR(inode->mode))
 		inode->nlink = 0;
 	else if (inode->nlink)
 		inode->nlink--;
-	gone = inode->nlink == 0;
+	last = inode->nlink == 0;
+	if (last && !keep)
+		atomic_store(&gi->gone, true);
 	mutex_unlock(&inode->data_lock);
 	gofer_mark_stale(inode);
-	if (gone)
-		hostfd_drop_idle(gofer_inode(inode));
+	if (last)
+		hostfd_drop_idle(gi);
 }
 
 /*
@@ -306,9 +345,12 @@ static void lost_a_name(struct inode *inode)
  */
 static bool keep_victim(const struct gofer_sb *gs, struct inode *victim)
 {
-	if (gs->shared || (!S_ISDIR(victim->mode) && victim->nlink > 1))
-		return true;
-	return hostfd_in_use(gofer_inode(victim));
+	bool more;
+
+	mutex_lock(&victim->data_lock);
+	more = !S_ISDIR(victim->mode) && victim->nlink > 1;
+	mutex_unlock(&victim->data_lock);
+	return gs->shared || more || hostfd_in_use(gofer_inode(victim));
 }
 
 static int remove_name(struct inode *dir, uint32_t flags, const char *name, size_t len,
@@ -332,11 +374,8 @@ static int remove_name(struct inode *dir, uint32_t flags, const char *name, size
 	err = client_call(&gs->client, &call);
 	if (err)
 		return err;
-	prefetch_changed(&gs->prefetch, call.node, name, len);
-	gofer_mark_stale(dir);
-	lost_a_name(victim);
-	if (!keep)
-		atomic_store(&gofer_inode(victim)->gone, true);
+	gofer_name_changed(dir, name, len);
+	lost_a_name(victim, keep);
 	return 0;
 }
 
@@ -371,15 +410,13 @@ int gofer_rename(struct inode *old_dir, const char *old_name, size_t old_len, st
 	err = client_call(&gs->client, &call);
 	if (err)
 		return err;
-	prefetch_changed(&gs->prefetch, call.node, old_name, old_len);
-	prefetch_changed(&gs->prefetch, in.newdir, new_name, new_len);
-	gofer_mark_stale(old_dir);
-	gofer_mark_stale(new_dir);
+	gofer_name_changed(old_dir, old_name, old_len);
+	gofer_name_changed(new_dir, new_name, new_len);
 	gofer_mark_stale(moved);
 	if (replaced && flags & RENAME_EXCHANGE)
 		gofer_mark_stale(replaced);
 	else if (replaced && replaced != moved)
-		lost_a_name(replaced);
+		lost_a_name(replaced, true);
 	return 0;
 }
 
