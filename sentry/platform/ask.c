@@ -37,7 +37,7 @@ struct expectation {
 	unsigned int nfds;
 	struct pf_space *child; /* fork: the process to be */
 	uint64_t nonce;
-	bool cloned; /* fork: the clone was allowed */
+	atomic_bool cloned; /* fork: the clone was allowed */
 	int result;
 	atomic_uint done; /* 1: met; 2: the receiver left, take over */
 };
@@ -89,8 +89,8 @@ static bool is_from(const struct seccomp_notif *n, struct pf_thread *t)
 /* What the stub thread itself asks. False: not what was expected. */
 static bool asked_by_stub(struct expectation *e, const struct seccomp_notif *n)
 {
-	if (n->data.nr == __NR_clone && e->child && !e->cloned) {
-		e->cloned = true;
+	if (n->data.nr == __NR_clone && e->child && !atomic_load(&e->cloned)) {
+		atomic_store(&e->cloned, true);
 		answer(n, 0, true);
 		return true;
 	}
@@ -115,8 +115,9 @@ static bool asked_by_stub(struct expectation *e, const struct seccomp_notif *n)
 
 static bool asked_by_child(struct expectation *e, const struct seccomp_notif *n)
 {
-	if (!e->child || !e->cloned || n->data.nr != STUB_ASK || n->data.args[0] != ASK_CHILD ||
-	    n->data.args[1] != e->nonce || space_born(e->child, (pid_t)n->pid) < 0)
+	if (!e->child || !atomic_load(&e->cloned) || n->data.nr != STUB_ASK ||
+	    n->data.args[0] != ASK_CHILD || n->data.args[1] != e->nonce ||
+	    space_born(e->child, (pid_t)n->pid) < 0)
 		return false;
 	fulfil(e, answer_fd(n, *e->fds));
 	return true;
@@ -149,7 +150,7 @@ static bool given_up(struct expectation *e)
 
 	if (!pf.ops->finished(e->t))
 		return false;
-	if (!e->cloned)
+	if (!atomic_load(&e->cloned))
 		return true;
 	pid = __atomic_load_n(&e->t->mbox->calls[0].result, __ATOMIC_RELAXED);
 	return pid <= 0 || pid > INT_MAX || host_wait_peek((pid_t)pid, false, &status) != 0;

@@ -125,7 +125,7 @@ struct pf_global {
 	const struct pf_ops *ops;
 	const struct pf_syscall_rule *rules;
 	uint64_t bank[2];
-	uint64_t text, text_size, image_size;
+	uint64_t text, text_size, image_size, vdso_place;
 	const struct stub_image_header *image;
 	struct pf_vdso vdso;
 	bool fsgsbase;
@@ -180,6 +180,8 @@ bool space_use(struct pf_space *s) MUST_CHECK;
 void space_unuse(struct pf_space *s);
 void reaper_init(void);
 void reaper_start(void);
+/* Every stub, zygotes included. */
+void space_kill_all(void);
 /* Blocks until the reaper has seen the end of the (killed) process. */
 void space_wait_dead(struct pf_space *s);
 

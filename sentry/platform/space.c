@@ -257,6 +257,20 @@ void pf_space_kill(struct pf_space *s)
 	space_unuse(s);
 }
 
+void space_kill_all(void)
+{
+	struct pf_space *s;
+
+	pthread_mutex_lock(&table.lock);
+	for (unsigned int i = 0; i < HASH_SIZE; i++) {
+		if (!table.hash[i].next)
+			continue;
+		list_for_each (s, &table.hash[i], hash_node)
+			pf_space_kill(s);
+	}
+	pthread_mutex_unlock(&table.lock);
+}
+
 void pf_space_put(struct pf_space *s)
 {
 	bool gone;

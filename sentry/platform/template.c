@@ -37,6 +37,8 @@ extern const char stub_image[], stub_image_end[];
 #define HWCAP2_FSGSBASE (1 << 1)
 #endif
 
+#define VDSO_MAX (32 * GUEST_PAGE)
+
 struct kernel_sigaction {
 	uint64_t handler, flags, restorer, mask;
 };
@@ -50,17 +52,41 @@ static uint64_t random_offset(uint64_t span, uint64_t align)
 	return ROUND_DOWN(n % span, align);
 }
 
-static void choose_addresses(void)
+/* A random place for n bytes where the sentry, of which the stub is a fork, has nothing. */
+static int choose_place(uint64_t lo, uint64_t n, uint64_t align, uint64_t *place)
 {
-	uint64_t config = ROUND_UP(sizeof(struct stub_config), GUEST_PAGE);
+	for (int i = 0; i < 100; i++) {
+		uint64_t at = lo + random_offset(STUB_RANDOM_SPAN - n, align);
+		void *p =
+		    mmap((void *)at, n, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
-	pf.bank[0] = STUB_BANK_LO + random_offset(STUB_RANDOM_SPAN, ARENA_SIZE);
-	pf.bank[1] = pf.bank[0] + STUB_BANK_SIZE;
+		if (p == MAP_FAILED)
+			continue;
+		munmap(p, n);
+		if (p == (void *)at) {
+			*place = at;
+			return 0;
+		}
+	}
+	return -EEXIST;
+}
+
+static int choose_addresses(void)
+{
+	int r;
+
 	pf.image = (const void *)stub_image;
 	pf.text_size = pf.image->text_size;
-	pf.image_size = pf.text_size + config;
-	pf.text = STUB_TEXT_LO + random_offset(STUB_RANDOM_SPAN - pf.image_size, GUEST_PAGE);
+	pf.image_size = pf.text_size + ROUND_UP(sizeof(struct stub_config), GUEST_PAGE);
 	pf.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+	r = choose_place(STUB_BANK_LO, ARENA_SIZE, ARENA_SIZE, &pf.bank[0]);
+	if (r == 0)
+		r = choose_place(STUB_TEXT_LO, pf.image_size, GUEST_PAGE, &pf.text);
+	if (r == 0)
+		r = choose_place(STUB_VDSO_LO, VDSO_MAX, GUEST_PAGE, &pf.vdso_place);
+	pf.bank[1] = pf.bank[0] + STUB_BANK_SIZE;
+	return r;
 }
 
 /* --- the vDSO ----------------------------------------------------------------------------- */
@@ -90,10 +116,10 @@ static struct pf_vdso move_vdso(uint64_t to)
 
 	if (start == 0)
 		return v;
-	while (start - lo < 16 * GUEST_PAGE && is_special(lo - GUEST_PAGE))
+	while (start - lo < VDSO_MAX / 2 && is_special(lo - GUEST_PAGE))
 		lo -= GUEST_PAGE;
 	for (uint64_t at = lo; at <= start;) {
-		uint64_t n = move_mapping(at, to + (at - lo), 16 * GUEST_PAGE);
+		uint64_t n = move_mapping(at, to + (at - lo), VDSO_MAX / 2);
 
 		if (n == 0)
 			return v;
@@ -181,6 +207,9 @@ static uint64_t place_filter(struct mbox *m)
 /* What libc told the kernel about memory that is about to go. */
 static void forget_libc(void)
 {
+	stack_t none = {.ss_flags = SS_DISABLE};
+
+	sigaltstack(&none, NULL);
 	if (__rseq_size)
 		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, 1,
 			RSEQ_SIG);
@@ -200,7 +229,7 @@ static int become_stub(pid_t parent, int arena_fd)
 		 0) != (void *)m ||
 	    madvise(m, ARENA_SIZE, MADV_DONTFORK) < 0)
 		return -errno;
-	vdso = move_vdso(STUB_VDSO_LO + random_offset(STUB_RANDOM_SPAN, GUEST_PAGE));
+	vdso = move_vdso(pf.vdso_place);
 	memcpy((void *)m->calls, &vdso, sizeof(vdso));
 	fill_config(&config, &vdso);
 	r = map_image(&config);
@@ -263,7 +292,8 @@ static int start(struct pf_space *s, struct pf_thread *t, int fd)
 	__atomic_store_n(&m->turn, TURN_STUB, __ATOMIC_SEQ_CST);
 	m->uc = frame_build(m, t->stub_mbox);
 	t->frame = m->uc;
-	pid = fork();
+	/* Not fork(): nobody (a sanitizer) is to start threads in the child. */
+	pid = (pid_t)syscall(SYS_fork);
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
@@ -296,7 +326,9 @@ int template_start(void)
 
 	if (getauxval(AT_MINSIGSTKSZ) > SLOT_STACK_SIZE / 3 || fpu_size() > SLOT_STACK_SIZE / 3)
 		return -E2BIG;
-	choose_addresses();
+	r = choose_addresses();
+	if (r < 0)
+		return r;
 	r = space_alloc(0, &pf.template_space, &pf.template_thread, &fd);
 	if (r == 0)
 		r = start(pf.template_space, pf.template_thread, fd);
@@ -310,7 +342,6 @@ void pf_shutdown(void)
 	pf_thread_exit(pf.template_thread);
 	pf_space_put(pf.template_space);
 	pf.template_space = NULL;
-	if (pf.listener >= 0)
-		host_close(pf.listener);
-	pf.listener = -1;
+	/* The listener stays: a helper thread may still be using it. */
+	space_kill_all();
 }
