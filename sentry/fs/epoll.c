@@ -278,6 +278,17 @@ struct waitq *epoll_sleepers(struct file *f)
 	return &epoll_of(f)->sleepers;
 }
 
+size_t epoll_watches(struct file *f)
+{
+	struct epoll *ep = epoll_of(f);
+	size_t n;
+
+	pthread_mutex_lock(&ep->scan);
+	n = ep->nitems;
+	pthread_mutex_unlock(&ep->scan);
+	return n;
+}
+
 bool epoll_maybe_ready(struct file *f)
 {
 	struct epoll *ep = epoll_of(f);

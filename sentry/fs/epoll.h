@@ -22,6 +22,8 @@ int epoll_collect(struct file *ep, struct epoll_event *events, int max);
 /* Where epoll_wait sleeps, as an exclusive waiter, so that one event wakes one sleeper. A
  * sleeper that was woken and then does not collect must wake the queue again. */
 struct waitq *epoll_sleepers(struct file *ep);
+/* How many watches there are: more events cannot come at once. */
+size_t epoll_watches(struct file *ep);
 /* Something may be there to collect; cheap, may be wrong in that direction only. */
 bool epoll_maybe_ready(struct file *ep);
 

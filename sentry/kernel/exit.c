@@ -514,7 +514,7 @@ static void leave_session(struct task *t)
 	if (t->process->session && t->process->session->leader == t->process)
 		s = session_get(t->process->session);
 	mutex_unlock(&tasklist);
-	if (s && session_tty(s) && tty_session_exit)
+	if (s && (session_tty(s) || atomic_load(&s->old_pgrp)) && tty_session_exit)
 		tty_session_exit(s);
 	session_put(s);
 }

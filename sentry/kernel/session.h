@@ -23,6 +23,8 @@ struct session {
 	struct process *leader; /* borrowed; NULL once it is gone */
 	struct list groups;	/* struct pgrp.session_node */
 	struct tty *tty;	/* the controlling terminal; borrowed: the tty lets go first */
+	/* The foreground group of a terminal that hung up: it gets SIGHUP when the leader goes. */
+	atomic_int old_pgrp;
 };
 
 struct session *session_get(struct session *s);

@@ -14,7 +14,6 @@
 #include "sentry/sys/poll.h"
 
 #define ON_STACK 32
-#define AT_ONCE 4096 /* events in one call: more wait for the next */
 
 static long create(struct task *t, bool cloexec)
 {
@@ -109,11 +108,12 @@ static long wait_events(struct task *t, const struct sysargs *a, uint64_t deadli
 	ep = fd_get_io(t->files, (int)a->v[0]);
 	if (!ep)
 		return -EBADF;
-	max = min(max, AT_ONCE);
-	if (max > ON_STACK)
-		events = xmalloc((size_t)max * sizeof(*events));
-	if (file_is_epoll(ep))
-		n = collect(t, ep, events, max, deadline);
+	if (file_is_epoll(ep)) {
+		max = (int)min((size_t)max, max(epoll_watches(ep), (size_t)ON_STACK));
+		if (max > ON_STACK)
+			events = try_calloc((size_t)max, sizeof(*events));
+		n = events ? collect(t, ep, events, max, deadline) : -ENOMEM;
+	}
 	file_put(ep);
 	if (n > 0 && copyout_late(t, UADDR(a->v[1]), events, (size_t)n * sizeof(*events)))
 		n = -EFAULT;

@@ -44,9 +44,11 @@ static void *later(void *arg)
 
 static void *drain(void *arg)
 {
+	static uint64_t v;
+
 	usleep(30000);
-	take("drained", *(int *)arg);
-	return NULL;
+	read(*(int *)arg, &v, 8);
+	return &v;
 }
 
 int main(void)
@@ -54,6 +56,7 @@ int main(void)
 	int fd = eventfd(3, EFD_NONBLOCK), sem = eventfd(2, EFD_NONBLOCK | EFD_SEMAPHORE);
 	char small[4], large[16] = "";
 	pthread_t t;
+	void *drained;
 
 	show("initial", fd);
 	take("initial", fd);
@@ -86,7 +89,8 @@ int main(void)
 	put(fd, UINT64_MAX - 1);
 	pthread_create(&t, NULL, drain, &fd);
 	printf("blocking write %s\n", err(put(fd, 7)));
-	pthread_join(t, NULL);
+	pthread_join(t, &drained);
+	printf("drained %llx\n", *(unsigned long long *)drained);
 	take("rest", fd);
 	return 0;
 }

@@ -242,6 +242,38 @@ static void master_closes(void)
 	printf("master closed: leader %s\n", how(status));
 }
 
+/* The leader dies of the hang-up; its foreground goes with it. */
+static void master_closes_on_a_job(void)
+{
+	int p[2], q[2], status;
+	pid_t leader;
+	char c = 0;
+
+	open_master();
+	pipe(p);
+	pipe(q);
+	leader = fork();
+	if (leader == 0) {
+		close(master);
+		close(p[0]);
+		setsid();
+		open(name, O_RDWR);
+		if (fork() == 0) {
+			write(q[1], "r", 1);
+			for (;;)
+				pause();
+		}
+		for (;;)
+			pause();
+	}
+	close(p[1]);
+	read(q[0], &c, 1);
+	close(master);
+	waitpid(leader, &status, 0);
+	printf("leader %s", how(status));
+	printf(", its job ends too: %zd\n", read(p[0], &c, 1));
+}
+
 static void stealing(void)
 {
 	int status, p[2];
@@ -290,6 +322,7 @@ int main(void)
 	close(master);
 	leader_exit();
 	master_closes();
+	master_closes_on_a_job();
 	stealing();
 	return 0;
 }

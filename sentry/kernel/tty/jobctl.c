@@ -71,6 +71,7 @@ static void claim_locked(struct tty *tty, struct session *s, int pgrp)
 	tty_forget_session_locked(tty);
 	tty_get(tty);
 	tty->session = session_get(s);
+	atomic_store(&s->old_pgrp, 0);
 	tty->pgrp = pgrp;
 	session_set_tty(s, tty);
 }
@@ -115,11 +116,15 @@ void tty_session_exit(struct session *s)
 {
 	struct task *t = task_current();
 	struct tty *tty = t ? task_tty(t, tty_get) : NULL;
+	int pgrp = atomic_exchange(&s->old_pgrp, 0);
 
-	if (!tty)
-		return;
-	leave(tty, s, true);
-	tty_put(tty);
+	if (tty) {
+		leave(tty, s, true);
+		tty_put(tty);
+	} else if (pgrp) {
+		signal_pgrp(s->container, pgrp, SIGHUP, NULL);
+		signal_pgrp(s->container, pgrp, SIGCONT, NULL);
+	}
 }
 
 /* --- ioctls ------------------------------------------------------------------------------ */

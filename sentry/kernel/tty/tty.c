@@ -119,6 +119,7 @@ void tty_hangup_locked(struct tty *tty)
 	ldisc_flush(tty);
 	if (s) {
 		session_get(s);
+		atomic_store(&s->old_pgrp, tty->pgrp);
 		tty_forget_session_locked(tty);
 		session_hangup(s);
 		session_put(s);
