@@ -39,6 +39,10 @@ struct loader {
 	uint64_t random[3];
 	struct exec_image image;
 	struct exec_entry entry;
+	struct {
+		uint64_t from, to;
+	} zero[4]; /* tails of file pages to be cleared once they are mapped */
+	int nzero;
 	uint64_t end; /* behind the last byte of the program: where the heap may begin */
 };
 
@@ -195,12 +199,40 @@ static int map(struct loader *l, uint64_t start, uint64_t end, int prot, struct 
 }
 
 /* The rest of the last page of a segment's file part is the beginning of its bss. */
-static int zero_tail(struct loader *l, uint64_t from, uint64_t to)
+static int zero_tails(struct loader *l)
 {
 	static const char zeros[GUEST_PAGE];
-	ssize_t r = pf_space_write(l->image.mm->space, UADDR(from), zeros, to - from);
 
-	return r < 0 ? (int)r : 0;
+	for (int i = 0; i < l->nzero; i++) {
+		ssize_t r = pf_space_write(l->image.mm->space, UADDR(l->zero[i].from), zeros,
+					   l->zero[i].to - l->zero[i].from);
+
+		if (r < 0)
+			return (int)r;
+	}
+	l->nzero = 0;
+	return 0;
+}
+
+/* What is mapped so far must exist before memory is written. */
+static int flush(struct loader *l)
+{
+	int r = mm_batch_flush(l->image.mm, l->image.pt);
+
+	return r < 0 ? r : zero_tails(l);
+}
+
+static int note_tail(struct loader *l, uint64_t from, uint64_t to)
+{
+	int r = 0;
+
+	if (l->nzero == ARRAY_SIZE(l->zero)) { /* no sane file has so many */
+		r = flush(l);
+		mm_batch_begin(l->image.mm);
+	}
+	l->zero[l->nzero].from = from;
+	l->zero[l->nzero++].to = to;
+	return r;
 }
 
 static int map_segment(struct loader *l, const struct elf_segment *s, struct file *f, uint64_t bias)
@@ -217,7 +249,7 @@ static int map_segment(struct loader *l, const struct elf_segment *s, struct fil
 		r = map(l, file_pages_end, ROUND_UP(end, GUEST_PAGE), s->prot, NULL, 0);
 	if (r == 0 && s->filesz && end > file_end && file_end < file_pages_end &&
 	    (s->prot & PROT_WRITE))
-		r = zero_tail(l, file_end, file_pages_end);
+		r = note_tail(l, file_end, file_pages_end);
 	return r;
 }
 
@@ -341,6 +373,7 @@ static int make_space(struct loader *l)
 	if (r < 0)
 		return r;
 	l->image.mm = mm_new(space);
+	mm_batch_begin(l->image.mm);
 	pf_thread_attach(l->image.pt);
 	return 0;
 }
@@ -365,6 +398,8 @@ static int populate(struct loader *l)
 		r = map_program(l);
 	if (r == 0)
 		r = map_interpreter(l);
+	if (r == 0)
+		r = flush(l);
 	if (r == 0) {
 		place_heap(l);
 		r = exec_build_stack(l->image.mm, &l->args, l->image.cred, &l->entry, randomise(l),

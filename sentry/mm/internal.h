@@ -34,6 +34,9 @@ int mm_may_lock(struct mm *mm, const struct mm_limits *lim, uint64_t grow) MUST_
 /* Mapped bytes in [start, end). */
 uint64_t mm_mapped_bytes(struct mm *mm, uint64_t start, uint64_t end);
 
+/* pf_mmap, or a note of it while a batch is open. */
+int mm_host_map(struct mm *mm, struct pf_thread *t, const struct pf_map *map) MUST_CHECK;
+
 /* Takes [start, end) out of the tree; the host is the caller's business. */
 void mm_forget(struct mm *mm, uint64_t start, uint64_t end);
 /* Adds v (takes v->file), counted, merged. */

@@ -210,6 +210,7 @@ void mm_put(struct mm *mm)
 		return;
 	pf_space_put(mm->space);
 	vma_tree_free(mm->vmas);
+	free(mm->batch);
 	(void)!mm_set_exe(mm, NULL);
 	mutex_destroy(&mm->lock);
 	free(mm);

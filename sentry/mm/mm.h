@@ -56,6 +56,8 @@ struct mm {
 	int def_flags;	   /* VMA_* of new VMAs: mlockall(MCL_FUTURE) */
 	int dumpable;	   /* PR_SET_DUMPABLE */
 
+	struct mm_batch *batch; /* execve only: see mm_batch_begin */
+
 	/* pages; written by mm_rss, read by anybody */
 	atomic_uint_fast64_t rss_last, rss_peak, rss_time; /* rss_time: CLOCK_MONOTONIC ns */
 };
@@ -87,6 +89,10 @@ struct file *mm_get_exe(struct mm *mm);
 /* For a fresh mm: chooses mmap_base for a stack limit of stack_limit bytes as Linux's
  * arch_pick_mmap_layout; randomised by `random` (0: not). */
 void mm_pick_layout(struct mm *mm, uint64_t stack_limit, uint64_t random);
+/* For an mm that nobody else sees yet: mm_mmap and mm_map_stack after this only note what to ask
+ * of the host, which mm_batch_flush does in one hand-over. Files stay referenced by the caller. */
+void mm_batch_begin(struct mm *mm);
+int mm_batch_flush(struct mm *mm, struct pf_thread *t) MUST_CHECK;
 /* Where a range of len bytes is free, by the layout's rule: address or -ENOMEM. */
 int64_t mm_free_range(struct mm *mm, uint64_t len, uint64_t align) MUST_CHECK;
 /* Maps the stack [start, end) of a fresh mm; it may grow down by mm_grow_stack. */

@@ -221,7 +221,7 @@ static int check_limits(struct mm *mm, const struct mm_limits *lim, struct mappi
 	return mm_may_expand(mm, lim, &m->v, m->len, replaced);
 }
 
-static int map_on_host(struct pf_thread *t, const struct mapping *m)
+static int map_on_host(struct mm *mm, struct pf_thread *t, const struct mapping *m)
 {
 	int flags = m->v.flags;
 
@@ -233,7 +233,13 @@ static int map_on_host(struct pf_thread *t, const struct mapping *m)
 		flags |= MAP_POPULATE;
 	if ((m->v.advice & VMA_LOCKED) && !(m->v.advice & VMA_LOCK_ONFAULT))
 		flags |= MAP_POPULATE;
-	return pf_mmap(t, UADDR(m->v.start), m->len, m->v.prot, flags, m->fd, m->host_offset);
+	return mm_host_map(mm, t,
+			   &(struct pf_map){.addr = m->v.start,
+					    .len = m->len,
+					    .prot = m->v.prot,
+					    .flags = flags,
+					    .fd = m->fd,
+					    .offset = m->host_offset});
 }
 
 static int64_t map_locked(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim,
@@ -249,7 +255,7 @@ static int64_t map_locked(struct mm *mm, struct pf_thread *t, const struct mm_li
 	r = check_limits(mm, lim, m);
 	if (r < 0)
 		return r;
-	r = map_on_host(t, m);
+	r = map_on_host(mm, t, m);
 	if (r < 0) {
 		if (vma_find_overlap(mm->vmas, m->v.start, m->v.end))
 			(void)!mm_unmap_locked(mm, t, m->v.start, m->v.end);
@@ -366,11 +372,15 @@ int mm_map_stack(struct mm *mm, struct pf_thread *t, uint64_t start, uint64_t en
 			.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
 			.flags = MAP_PRIVATE | MAP_GROWSDOWN,
 			.label = "[stack]"};
+	struct pf_map map = {.addr = start,
+			     .len = end - start,
+			     .prot = prot,
+			     .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     .fd = -1};
 	int r;
 
 	SCOPED_LOCK(&mm->lock);
-	r = pf_mmap(t, UADDR(start), end - start, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	r = mm_host_map(mm, t, &map);
 	if (r == 0)
 		mm_remember(mm, &v);
 	return r;
