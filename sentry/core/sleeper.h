@@ -25,6 +25,14 @@ int sleeper_sleep(struct sleeper *s, uint64_t deadline);
 /* From any thread, under any lock. */
 void sleeper_wake(struct sleeper *s);
 
+/*
+ * Between these two, sleeper_wake of the calling thread leaves the host call for later:
+ * sleeper_release makes it. So a sleeper is not woken while the waker holds a lock that the
+ * sleeper takes next (waitq_wake does this). They nest.
+ */
+void sleeper_hold(void);
+void sleeper_release(void);
+
 /* The calling thread's sleeper (thread-local). */
 struct sleeper *sleeper_self(void);
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "common/log.h"
+#include "sentry/core/sleeper.h"
 
 void waitq_init(struct waitq *q)
 {
@@ -62,6 +63,7 @@ static void wake(struct waitq *q, uint32_t events, bool all)
 	/* The full fence and the load in one (and a fence that ThreadSanitizer knows). */
 	if (atomic_fetch_add(&q->count, 0) == 0)
 		return;
+	sleeper_hold();
 	mutex_lock(&q->lock);
 	list_for_each_safe (w, tmp, &q->waiters, node) {
 		if (!(events & (w->events | POLLERR | POLLHUP)))
@@ -70,6 +72,7 @@ static void wake(struct waitq *q, uint32_t events, bool all)
 			break;
 	}
 	mutex_unlock(&q->lock);
+	sleeper_release();
 }
 
 void waitq_wake(struct waitq *q, uint32_t events)

@@ -44,7 +44,11 @@ static void *answer(void *arg)
 		while (atomic_load(&p->turn) != 2 * i + 1)
 			ck_assert_int_eq(sleeper_sleep(&p->b, SLEEP_FOREVER), 0);
 		atomic_store(&p->turn, 2 * i + 2);
+		sleeper_hold();
+		sleeper_hold();
 		sleeper_wake(&p->a);
+		sleeper_release();
+		sleeper_release();
 	}
 	return NULL;
 }
