@@ -132,7 +132,7 @@ ssize_t file_write(struct file *f, const void *buf, size_t n, off_t *pos)
 		return -EINVAL;
 	if (n == 0 && S_ISREG(f->inode->mode))
 		return pos && !(f->caps & FILE_CAN_SEEK) ? -ESPIPE : 0;
-	if (n == 0)
+	if (n == 0 && !(f->caps & FILE_EMPTY_WRITE))
 		return 0;
 	done = at_position(f, op_write, (void *)buf, min(n, MAX_RW), pos);
 	if (done > 0)

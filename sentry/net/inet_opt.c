@@ -125,6 +125,14 @@ static int value_out(struct sock_option *o, int value)
 	return sock_option_int(o, value);
 }
 
+/* Best effort, bulk, interactive, interactive bulk: by the old type-of-service bits. */
+static int tos_priority(int tos)
+{
+	static const int priority[] = {0, 2, 6, 4};
+
+	return priority[(tos >> 3) & 3];
+}
+
 static int table_set(struct inet_socket *s, int i, const struct sock_option *o)
 {
 	const struct inet_opt *t = &table[i];
@@ -138,9 +146,13 @@ static int table_set(struct inet_socket *s, int i, const struct sock_option *o)
 		value = value != 0;
 	else if (value < t->smallest || value > t->largest)
 		return -EINVAL;
+	if (t->level == IPPROTO_IP && t->name == IP_TTL && !value)
+		return -EINVAL;
 	if (value == -1 && t->smallest == -1) /* back to the default */
 		value = t->initial;
 	s->option[i] = value;
+	if (t->level == IPPROTO_IP && t->name == IP_TOS)
+		s->sock.set.priority = tos_priority(value);
 	return 0;
 }
 
@@ -249,8 +261,9 @@ int inet_option(struct socket *sock, struct sock_option *o)
 	int i = find(o->level, o->name);
 
 	if ((o->level == IPPROTO_TCP && s->protocol != INET_TCP) ||
+	    (o->level == IPPROTO_UDP && s->protocol != INET_UDP) ||
 	    (o->level == IPPROTO_IPV6 && sock->domain != AF_INET6))
-		return o->level == IPPROTO_TCP && o->set ? -ENOPROTOOPT : -EOPNOTSUPP;
+		return o->set ? -ENOPROTOOPT : -EOPNOTSUPP;
 	if (i >= 0)
 		return o->set ? table_set(s, i, o) : value_out(o, s->option[i]);
 	switch (o->level) {
@@ -261,7 +274,7 @@ int inet_option(struct socket *sock, struct sock_option *o)
 	case IPPROTO_IPV6:
 		return ip6_special(s, o);
 	case IPPROTO_UDP:
-		return s->protocol == INET_UDP ? -ENOPROTOOPT : -EOPNOTSUPP;
+		return -ENOPROTOOPT;
 	}
-	return s->protocol == INET_TCP || o->level == SOL_SOCKET ? -ENOPROTOOPT : -EOPNOTSUPP;
+	return o->set ? -ENOPROTOOPT : -EOPNOTSUPP;
 }

@@ -91,8 +91,8 @@ static ssize_t send_to(struct inet_socket *s, const struct sock_send *m, const s
 	source(s, to, &from);
 	peer = inet_lookup(s->sock.net, INET_UDP, to, &from);
 	if (!peer) {
-		/* "Port unreachable" comes back; only a connected socket hears of it. */
-		if (s->remote.port)
+		/* "Port unreachable" comes back; only a socket connected there hears of it. */
+		if (s->remote.port == to->port && inet_ip_equal(&s->remote, to))
 			socket_set_error(&s->sock, ECONNREFUSED);
 		return (ssize_t)m->len;
 	}
@@ -237,11 +237,10 @@ static int udp_accept(struct socket *s, struct socket **out)
 
 static int udp_shutdown(struct socket *s, int how)
 {
-	if (atomic_load(&s->state) != SOCK_CONNECTED)
-		return -ENOTCONN;
+	/* Linux shuts down an unconnected one too, and complains. */
 	atomic_fetch_or(&s->shutdown, how);
 	waitq_wake_all(&s->wq, POLLIN | POLLOUT | POLLRDHUP | POLLHUP);
-	return 0;
+	return atomic_load(&s->state) == SOCK_CONNECTED ? 0 : -ENOTCONN;
 }
 
 static uint32_t udp_poll(struct socket *s)

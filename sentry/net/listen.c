@@ -20,6 +20,7 @@ int socket_accept_push(struct socket *listener, struct socket *conn, unsigned in
 	else if (listener->accept_count > listener->backlog + extra)
 		r = -EAGAIN;
 	else {
+		conn->embryo = true;
 		list_add_tail(&listener->accept_queue, &conn->accept_node);
 		listener->accept_count++;
 	}
@@ -45,6 +46,7 @@ int socket_accept_pop(struct socket *listener, struct socket **out)
 	}
 	conn = list_first(&listener->accept_queue, struct socket, accept_node);
 	list_del(&conn->accept_node);
+	conn->embryo = false;
 	listener->accept_count--;
 	mutex_unlock(&listener->lock);
 	waitq_wake_all(&listener->room_wq, POLLOUT);

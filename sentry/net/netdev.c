@@ -55,7 +55,7 @@ static int answer(unsigned int cmd, struct ifreq *r)
 		memset(&r->ifr_map, 0, sizeof(r->ifr_map));
 		return 0;
 	}
-	return -ENOTTY;
+	return cmd >= SIOCDEVPRIVATE && cmd < SIOCDEVPRIVATE + 16 ? -EOPNOTSUPP : -ENOTTY;
 }
 
 static long conf(uint64_t arg, struct guest_access *ga)
@@ -128,15 +128,14 @@ long netdev_ioctl(struct net_namespace *net, unsigned int cmd, uint64_t arg,
 	if (changes(cmd))
 		return -EPERM;
 	memset(&r, 0, sizeof(r));
-	e = answer(cmd, &r);
-	if (e)
-		return e;
+	if (answer(cmd, &r) == -ENOTTY)
+		return -ENOTTY;
 	e = ga_copyin(ga, &r, UADDR(arg), sizeof(r));
 	if (e)
 		return e;
 	r.ifr_name[IFNAMSIZ - 1] = 0;
 	if (strcmp(r.ifr_name, "lo"))
 		return -ENODEV;
-	answer(cmd, &r);
-	return ga_copyout(ga, UADDR(arg), &r, sizeof(r));
+	e = answer(cmd, &r);
+	return e ? e : ga_copyout(ga, UADDR(arg), &r, sizeof(r));
 }

@@ -169,7 +169,15 @@ static ssize_t netlink_send(struct socket *sock, struct sock_send *m)
 	/* Unread answers are bounded like any receive queue. */
 	if (sock->rx_bytes > atomic_load(&sock->rcvbuf))
 		return -ENOBUFS;
-	autobind(s, m->caller ? m->caller->pid : 0);
+	if (!s->port) {
+		struct sock_caller c = {0};
+
+		if (m->caller)
+			c = *m->caller;
+		else
+			socket_current_caller(&c);
+		autobind(s, c.pid);
+	}
 	rtnetlink_request(m->buf, m->len, s->port, reply, sock);
 	return (ssize_t)m->len;
 }

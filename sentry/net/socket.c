@@ -21,6 +21,8 @@
 #define AF_LIMIT 46 /* AF_MAX */
 #define TYPE_LIMIT 11
 
+void (*socket_current_caller)(struct sock_caller *out);
+
 static ssize_t socket_read(struct file *f, void *buf, size_t n, off_t *pos)
 {
 	struct socket *s = socket_of(f);
@@ -111,7 +113,7 @@ void socket_init(struct socket *s, const struct socket_ops *ops, struct net_name
 	s->file.wq = &s->wq;
 	/* Netlink parses what is written, all others just copy it. */
 	s->file.caps = (domain != AF_NETLINK ? FILE_RAW_WINDOW : 0) |
-		       (type == SOCK_STREAM ? FILE_STREAM_CHUNKS : 0);
+		       (type == SOCK_STREAM ? FILE_STREAM_CHUNKS : FILE_EMPTY_WRITE);
 	ref_init(&s->ref);
 	s->ops = ops;
 	s->domain = domain;

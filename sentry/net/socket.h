@@ -152,6 +152,7 @@ struct socket {
 	unsigned int rx_count;
 	struct list accept_queue; /* struct socket.accept_node; each owns a file reference */
 	struct list accept_node;
+	bool embryo; /* pushed, not accepted yet */
 	unsigned int accept_count, backlog;
 	struct socket *peer; /* owned; set once for streams */
 	struct sock_identity self_id, peer_id;
@@ -205,6 +206,9 @@ int socket_create(struct net_namespace *net, int domain, int type, int protocol,
 
 /* SOL_SOCKET here, else ops->option. */
 int socket_option(struct socket *s, struct sock_option *o) MUST_CHECK;
+/* Who runs on this thread: for write(2), which brings no caller along. Set by sys/ at start. */
+extern void (*socket_current_caller)(struct sock_caller *out);
+
 /* Takes the pending error: 0 or a positive errno. */
 int socket_take_error(struct socket *s);
 void socket_set_error(struct socket *s, int err);

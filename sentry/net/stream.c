@@ -235,7 +235,7 @@ ssize_t packet_recv(struct socket *s, struct sock_recv *m)
 	struct sock_buf *b;
 	size_t n;
 
-	if (list_empty(&s->rx)) {
+	if (list_empty(&s->rx) || atomic_load(&s->err)) {
 		unlock_rx(s, scm);
 		return nothing(s);
 	}
@@ -274,7 +274,7 @@ void stream_release(struct socket *s, int peer_shutdown)
 	atomic_store(&s->dead, true);
 	atomic_store(&s->shutdown, SHUTDOWN_BOTH);
 	atomic_store(&s->state, SOCK_CLOSED);
-	reset = !list_empty(&s->rx);
+	reset = !list_empty(&s->rx) || s->embryo;
 	list_splice_tail(&unread, &s->rx);
 	s->rx_bytes = s->rx_count = 0;
 	s->peer = NULL;
@@ -335,7 +335,7 @@ static int queued_bytes(struct socket *s)
 {
 	SCOPED_LOCK(&s->lock);
 
-	if (s->type == SOCK_STREAM)
+	if (s->type != SOCK_DGRAM)
 		return (int)s->rx_bytes;
 	if (list_empty(&s->rx))
 		return 0;

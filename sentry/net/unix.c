@@ -234,27 +234,33 @@ static int unix_shutdown(struct socket *s, int how)
 
 /* --- data ------------------------------------------------------------------------------------------ */
 
+static bool wants_identity(const struct socket *s)
+{
+	return s && (s->set.passcred || s->set.passpidfd);
+}
+
 int unix_prepare_scm(struct socket *s, struct socket *to, struct sock_send *m)
 {
 	struct scm *scm = m->scm;
+	struct sock_caller c = {0};
 	bool admin;
 
-	if (!scm)
-		return 0;
+	if (m->caller)
+		c = *m->caller;
+	else if (wants_identity(s) || wants_identity(to))
+		socket_current_caller(&c);
 	/* Explicit credentials are in place already; else the caller's, if anybody asked. */
-	if (!scm->has_creds && m->caller &&
-	    (s->set.passcred || (to && to->set.passcred) || s->set.passpidfd ||
-	     (to && to->set.passpidfd))) {
+	if (!scm->has_creds && c.cred && (wants_identity(s) || wants_identity(to))) {
 		scm->has_creds = true;
-		scm->pid = m->caller->pid;
-		scm->uid = m->caller->cred->uid;
-		scm->gid = m->caller->cred->gid;
+		scm->pid = c.pid;
+		scm->uid = c.cred->uid;
+		scm->gid = c.cred->gid;
 	}
 	if (!scm->files || scm->files->in_flight)
 		return 0;
-	admin = !m->caller || cred_capable(m->caller->cred, CAP_SYS_RESOURCE) ||
-		cred_capable(m->caller->cred, CAP_SYS_ADMIN);
-	return scm_attach(scm->files, admin ? UINT64_MAX : m->caller->nofile);
+	admin = !c.cred || cred_capable(c.cred, CAP_SYS_RESOURCE) ||
+		cred_capable(c.cred, CAP_SYS_ADMIN);
+	return scm_attach(scm->files, admin ? UINT64_MAX : c.nofile);
 }
 
 static ssize_t unix_stream_send(struct socket *s, struct sock_send *m)

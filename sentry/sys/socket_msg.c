@@ -264,26 +264,41 @@ static size_t wanted(const struct recv_state *st)
 	return min((size_t)st->s->set.rcvlowat, st->m->total);
 }
 
+/* TCP with MSG_TRUNC throws the bytes away. */
+static bool discards(const struct recv_state *st)
+{
+	return st->m->flags & MSG_TRUNC && st->s->type == SOCK_STREAM && st->s->domain != AF_UNIX;
+}
+
+/* A stream read goes on if it has too little yet, or if a full piece says there may be more. */
+static bool goes_on(const struct recv_state *st, size_t done, bool full)
+{
+	if (done == st->m->total || st->s->type != SOCK_STREAM || st->recv.scm->files)
+		return false;
+	if (st->m->flags & (MSG_PEEK | MSG_OOB))
+		return false;
+	return full || done < wanted(st);
+}
+
 static ssize_t recv_loop(struct recv_state *st, char *buf, size_t size)
 {
-	size_t done = 0, want = wanted(st);
+	size_t done = 0, n, got;
 	ssize_t r;
 
 	do {
-		size_t n = min(st->m->total - done, size);
-
+		n = min(st->m->total - done, size);
 		st->recv.buf = buf;
 		st->recv.len = n;
-		r = io_wait(st->t, &st->s->file, POLLIN, st->m->nonblock || (done && done >= want),
-			    st->deadline, recv_op, &st->recv);
+		r = io_wait(st->t, &st->s->file, POLLIN,
+			    st->m->nonblock || (done && done >= wanted(st)), st->deadline, recv_op,
+			    &st->recv);
 		if (r < 0)
 			return done ? (ssize_t)done : sock_intr(r, st->deadline);
-		n = min((size_t)r, n); /* MSG_TRUNC tells more than there is */
-		if (data_out(st->t, st->m, done, buf, n) < (ssize_t)n)
+		got = min((size_t)r, n); /* MSG_TRUNC tells more than there is */
+		if (!discards(st) && data_out(st->t, st->m, done, buf, got) < (ssize_t)got)
 			return done ? (ssize_t)done : -EFAULT;
 		done += (size_t)r;
-	} while (r && done < st->m->total && st->s->type == SOCK_STREAM &&
-		 !(st->m->flags & (MSG_PEEK | MSG_OOB)) && !st->recv.scm->files);
+	} while (r && goes_on(st, done, (size_t)r == n));
 	return (ssize_t)done;
 }
 

@@ -69,3 +69,16 @@ uint64_t sock_deadline(const struct socket *s, bool send)
 
 	return timeout ? host_monotonic_ns() + timeout : SLEEP_FOREVER;
 }
+
+static void current_caller(struct sock_caller *out)
+{
+	struct task *t = task_current();
+
+	*out = (struct sock_caller){
+	    .cred = t->cred, .pid = t->process->tgid, .nofile = task_rlimit(t, RLIMIT_NOFILE)};
+}
+
+void sockets_init(void)
+{
+	socket_current_caller = current_caller;
+}

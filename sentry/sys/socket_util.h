@@ -11,6 +11,9 @@
 /* The socket behind a descriptor, with an owned file reference: -EBADF, -ENOTSOCK. */
 int sock_lookup(struct task *t, int fd, struct socket **out) MUST_CHECK;
 
+/* At start: tells net/ how to find the task that runs. */
+void sockets_init(void);
+
 /* The calling task as the socket layer knows it. `with_paths` also takes its root and working
  * directory, for AF_UNIX addresses. */
 struct sock_task {
