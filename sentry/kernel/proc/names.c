@@ -11,9 +11,6 @@
 #include "sentry/fs/memfd.h"
 #include "sentry/kernel/task.h"
 
-/* A path for an inode without a name; absent in a build without it. */
-int anon_path(struct inode *inode, struct path *out) __attribute__((weak));
-
 static int nameless(struct file *f, bool as_map, char *buf, size_t size)
 {
 	const char *memfd = memfd_path(f->inode), *name = anon_inode_name(f->inode);
@@ -65,7 +62,7 @@ ssize_t proc_readlink_path(const struct path *p, char *buf, size_t size)
 int proc_follow_file(struct file *f, struct path *out)
 {
 	if (!f->path.dentry)
-		return anon_path ? anon_path(f->inode, out) : -ENXIO;
+		return anon_path(f->inode, out);
 	*out = f->path;
 	path_get(out);
 	return 0;

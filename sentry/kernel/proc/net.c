@@ -6,16 +6,6 @@
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/net/net_proc.h"
 
-/* Absent in a build without their part of net/. */
-void net_proc_show_dev(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_tcp(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_tcp6(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_udp(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_udp6(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_route(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_if_inet6(struct net_namespace *ns, struct text *t) __attribute__((weak));
-void net_proc_show_sockstat(struct net_namespace *ns, struct text *t) __attribute__((weak));
-
 struct net_file {
 	const char *name;
 	void (*show)(struct net_namespace *ns, struct text *t);
@@ -30,12 +20,6 @@ static void show_empty(struct net_namespace *ns, struct text *t)
 {
 }
 
-static void show_netlink(struct net_namespace *ns, struct text *t)
-{
-	text_puts(t, "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
-		     "Drops    Inode\n");
-}
-
 static void show_raw(struct net_namespace *ns, struct text *t)
 {
 	text_puts(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
@@ -45,12 +29,6 @@ static void show_raw(struct net_namespace *ns, struct text *t)
 static void show_packet(struct net_namespace *ns, struct text *t)
 {
 	text_puts(t, "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n");
-}
-
-static void show_arp(struct net_namespace *ns, struct text *t)
-{
-	text_puts(t, "IP address       HW type     Flags       HW address            Mask     "
-		     "Device\n");
 }
 
 static const struct net_file files[] = {
@@ -64,11 +42,11 @@ static const struct net_file files[] = {
     {"if_inet6", net_proc_show_if_inet6},
     {"sockstat", net_proc_show_sockstat},
     {"snmp", show_snmp},
-    {"netlink", show_netlink},
+    {"netlink", net_proc_show_netlink},
     {"raw", show_raw},
     {"raw6", show_raw},
     {"packet", show_packet},
-    {"arp", show_arp},
+    {"arp", net_proc_show_arp},
     {"ipv6_route", show_empty},
     {"dev_mcast", show_empty},
     {"igmp", show_empty},
@@ -79,8 +57,7 @@ static int net_show(struct pseudo_inode *p, struct text *out)
 	struct proc_node *n = proc_node_of(p);
 	const struct net_file *f = &files[n->number];
 
-	if (f->show)
-		f->show(n->process->container->net, out);
+	f->show(n->process->container->net, out);
 	return 0;
 }
 

@@ -9,16 +9,11 @@
 #include "common/mem.h"
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/session.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tasklist.h"
-
-/* By their owners; absent in a build without them. */
-void tty_get(struct tty *tty) __attribute__((weak));
-void tty_put(struct tty *tty) __attribute__((weak));
-uint64_t tty_dev(struct tty *tty) __attribute__((weak));
-int tty_foreground(struct tty *tty) __attribute__((weak));
-int ptrace_tracer_tid(struct task *t) __attribute__((weak));
+#include "sentry/kernel/tty/tty.h"
 
 /* --- gathering ------------------------------------------------------------------------------ */
 
@@ -143,16 +138,14 @@ static int priority_of(const struct task *t)
 
 static void gather_tty(struct task *t, uint64_t *dev, int *foreground)
 {
-	struct tty *tty = tty_get ? task_tty(t, tty_get) : NULL;
+	struct tty *tty = task_tty(t, tty_get);
 
 	*dev = 0;
 	*foreground = -1;
 	if (!tty)
 		return;
-	if (tty_dev)
-		*dev = tty_dev(tty);
-	if (tty_foreground)
-		*foreground = tty_foreground(tty);
+	*dev = tty_dev(tty);
+	*foreground = tty_foreground(tty);
 	tty_put(tty);
 }
 
@@ -271,7 +264,7 @@ static void status_ids(const struct proc_subject *s, struct text *out)
 		text_printf(out, "\nUmask:\t%04o", fs->umask);
 	text_printf(out, "\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n", state,
 		    state_name(state), s->p->tgid, s->t->tid, atomic_load(&s->p->ppid));
-	text_printf(out, "TracerPid:\t%d\n", ptrace_tracer_tid ? ptrace_tracer_tid(s->t) : 0);
+	text_printf(out, "TracerPid:\t%d\n", ptrace_tracer_tid(s->t));
 	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
 		    c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
 	text_printf(out, "FDSize:\t%d\nGroups:\t", max(64, (nfds + 63) / 64 * 64));

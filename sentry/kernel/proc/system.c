@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "sentry/abi/version.h"
 #include "sentry/core/host_facts.h"
+#include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/tasklist.h"
 
@@ -313,46 +314,29 @@ static const struct pseudo_entry tty_table[] = {
     {.name = NULL},
 };
 
-/* Texts made by the owners of System V IPC; absent: none exist. */
-void ipc_proc_show_shm(struct ipc_namespace *ns, struct text *out) __attribute__((weak));
-void ipc_proc_show_sem(struct ipc_namespace *ns, struct text *out) __attribute__((weak));
-void ipc_proc_show_msg(struct ipc_namespace *ns, struct text *out) __attribute__((weak));
-
-static int show_ipc(struct text *out, void (*show)(struct ipc_namespace *ns, struct text *out),
-		    const char *header)
+static int show_ipc(struct text *out, void (*show)(struct ipc_namespace *ns, struct text *out))
 {
 	struct container *c = proc_container();
 
-	if (show && c)
-		show(c->ipc, out);
-	else
-		text_puts(out, header);
+	if (!c)
+		return -ENOENT;
+	show(c->ipc, out);
 	return 0;
 }
 
 static int show_shm(struct superblock *sb, struct text *out)
 {
-	return show_ipc(
-	    out, ipc_proc_show_shm,
-	    "       key      shmid perms                  size  cpid  lpid nattch   uid  "
-	    " gid  cuid  cgid      atime      dtime      ctime                   rss     "
-	    "             swap\n");
+	return show_ipc(out, ipc_proc_show_shm);
 }
 
 static int show_sem(struct superblock *sb, struct text *out)
 {
-	return show_ipc(
-	    out, ipc_proc_show_sem,
-	    "       key      semid perms      nsems   uid   gid  cuid  cgid      otime   "
-	    "   ctime\n");
+	return show_ipc(out, ipc_proc_show_sem);
 }
 
 static int show_msg(struct superblock *sb, struct text *out)
 {
-	return show_ipc(
-	    out, ipc_proc_show_msg,
-	    "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  "
-	    "cuid  cgid      stime      rtime      ctime\n");
+	return show_ipc(out, ipc_proc_show_msg);
 }
 
 static const struct pseudo_entry sysvipc_table[] = {
