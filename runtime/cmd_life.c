@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "runtime/client.h"
 #include "runtime/command.h"
+#include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/relay.h"
 
@@ -55,11 +56,9 @@ static int start(struct state *st, struct error *e)
 	if (status != STATUS_CREATED)
 		return error_set(e, -EINVAL, "cannot start container \"%s\": it is %s, not created",
 				 st->id, status_name(status));
-	r = call(st, json_pack("{ss,ss}", "op", "start", "id", st->id), e);
-	if (r == 0) {
-		st->started = true;
-		return state_save(st, e);
-	}
+	r = launch_start(st, e);
+	if (r == 0)
+		return 0;
 	/* Nothing may be left running; the state stays for `delete`. */
 	e->exit_code = exec_exit_code(r, e->text, 0);
 	process_kill_wait(&st->sentry);
@@ -74,6 +73,8 @@ int cmd_start(const struct global_options *g, int argc, char **argv, struct erro
 
 	if (r == 0)
 		r = start(&st, e);
+	if (r == 0)
+		hooks_run_warn(g, &st, "poststart", STATUS_RUNNING);
 	state_free(&st);
 	return r;
 }
@@ -163,9 +164,11 @@ int cmd_kill(const struct global_options *g, int argc, char **argv, struct error
 	return r;
 }
 
-static int delete (struct state *st, bool force, struct error *e)
+static int delete_loaded(const struct global_options *g, struct state *st, bool force,
+			 struct error *e)
 {
 	enum container_status status = state_status(st);
+	int r;
 
 	if (!force && status != STATUS_STOPPED && status != STATUS_CREATING)
 		return error_set(e, -EBUSY,
@@ -179,7 +182,24 @@ static int delete (struct state *st, bool force, struct error *e)
 		if (cgroup_freeze(st->cgroup_dirs, false, &ignored) < 0)
 			error_clear(&ignored);
 	}
-	return launch_destroy(st, e);
+	r = launch_destroy(st, e);
+	if (r == 0)
+		hooks_run_warn(g, st, "poststop", STATUS_STOPPED);
+	return r;
+}
+
+/* A command that hangs while it holds the lock waits for one of these. */
+static void kill_unlocked(const struct global_options *g, const char *id)
+{
+	struct error ignored = {0};
+	struct state st;
+
+	if (state_load(g, id, false, &st, &ignored) == 0 && !state_try_lock(&st)) {
+		process_kill_wait(&st.sentry);
+		process_kill_wait(&st.gofer);
+	}
+	error_clear(&ignored);
+	state_free(&st);
 }
 
 int cmd_delete(const struct global_options *g, int argc, char **argv, struct error *e)
@@ -198,12 +218,14 @@ int cmd_delete(const struct global_options *g, int argc, char **argv, struct err
 	r = command_id(argc, argv, optind, &id, e);
 	if (r < 0)
 		return r;
+	if (force)
+		kill_unlocked(g, id);
 	r = state_load(g, id, true, &st, e);
 	if (r == -ENOENT && force) {
 		error_clear(e);
 		r = 0;
 	} else if (r == 0) {
-		r = delete (&st, force, e);
+		r = delete_loaded(g, &st, force, e);
 	}
 	state_free(&st);
 	return r;

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "runtime/client.h"
 #include "runtime/command.h"
+#include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/relay.h"
 #include "runtime/run.h"
@@ -84,22 +85,38 @@ static int check_terminal(const struct options *o, const struct config *c, bool 
 	return 0;
 }
 
-static int create(const struct options *o, struct launch *l, bool start, struct error *e)
+static int create_rest(const struct options *o, struct launch *l, bool start, struct error *e)
 {
-	int r = launch_create(l, o->id, start, e);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	l->state.started = start;
 	if (o->console_socket)
 		r = console_send(&l->console, o->console_socket, e);
 	if (r == 0)
 		r = launch_monitor(l, o->pid_file, e);
+	if (r == 0)
+		r = hooks_run_create(&l->state, e);
+	if (r == 0 && start && !l->state.started)
+		r = launch_start(&l->state, e);
+	return r;
+}
+
+static int create(const struct options *o, struct launch *l, bool start, struct error *e)
+{
+	/* Hooks run between create and start: then the two cannot be one round trip. */
+	bool at_once = start && !hooks_at_create(l->config->hooks);
+	int r = launch_create(l, o->id, at_once, e);
+
+	if (r < 0)
+		return r;
+	l->state.started = at_once;
+	r = create_rest(o, l, start, e);
 	if (r < 0) {
 		struct error later = {0};
 
 		launch_destroy(&l->state, &later);
 		error_clear(&later);
+	} else if (start) {
+		hooks_run_warn(l->g, &l->state, "poststart", STATUS_RUNNING);
 	}
 	return r;
 }
@@ -140,6 +157,30 @@ int cmd_create(const struct global_options *g, int argc, char **argv, struct err
 	return r;
 }
 
+static int start_foreground(struct launch *l, const char *id, const char *pid_file, struct error *e)
+{
+	bool at_once = !hooks_at_create(l->config->hooks);
+	int r = launch_create(l, id, at_once, e);
+
+	if (r < 0)
+		return r;
+	r = write_pid_file(pid_file, getpid(), e);
+	if (r == 0 && !at_once) {
+		r = hooks_run_create(&l->state, e);
+		if (r == 0)
+			r = launch_start(&l->state, e);
+	}
+	if (r < 0) {
+		struct error later = {0};
+
+		launch_destroy(&l->state, &later);
+		error_clear(&later);
+		return r;
+	}
+	hooks_run_warn(l->g, &l->state, "poststart", STATUS_RUNNING);
+	return 0;
+}
+
 /* Started and waited for by this process, which is its own monitor. */
 int run_foreground(struct launch *l, const char *id, const char *pid_file, struct error *e)
 {
@@ -151,21 +192,20 @@ int run_foreground(struct launch *l, const char *id, const char *pid_file, struc
 	relay_prepare();
 	if (l->config->process.terminal)
 		user_terminal_size(&l->rows, &l->cols);
-	r = launch_create(l, id, true, e);
+	r = start_foreground(l, id, pid_file, e);
 	if (r < 0) {
 		e->exit_code = exec_exit_code(r, e->text, 0);
 		return r;
 	}
 	relay.control = l->control;
-	r = write_pid_file(pid_file, getpid(), e);
 	state_unlock(&l->state);
 	log_debug("running");
-	status = r == 0 ? relay_run(&relay) : 0;
+	status = relay_run(&relay);
 	log_debug("ended");
 	if (state_lock(&l->state, &later) < 0)
 		error_clear(&later);
-	if (launch_destroy(&l->state, &later) < 0 && r == 0)
-		*e = later;
+	r = launch_destroy(&l->state, e);
+	hooks_run_warn(l->g, &l->state, "poststop", STATUS_STOPPED);
 	return r < 0 ? r : relay_exit_code(status);
 }
 

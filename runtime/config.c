@@ -10,6 +10,7 @@
 #include "common/host_setup.h"
 #include "common/mem.h"
 #include "runtime/config_get.h"
+#include "runtime/hooks.h"
 
 #define CONFIG_MAX (16u << 20)
 
@@ -270,6 +271,8 @@ static int parse_rest(const struct source *s, const struct place *top, struct co
 		r = config_mounts_parse(s, c);
 	if (r == 0)
 		r = get_object(s, top, "hooks", &c->hooks);
+	if (r == 0)
+		r = hooks_check(s, c->hooks);
 	return r == 0 ? get_object(s, top, "annotations", &c->annotations) : r;
 }
 

@@ -409,6 +409,20 @@ int launch_create(struct launch *l, const char *id, bool start, struct error *e)
 	return r;
 }
 
+int launch_start(struct state *st, struct error *e)
+{
+	SCOPED_FD int fd = client_connect(st, e);
+	int r = fd;
+
+	if (r >= 0)
+		r = client_call(fd, json_pack("{ss,ss}", "op", "start", "id", st->id), NULL, 0,
+				NULL, e);
+	if (r < 0)
+		return r;
+	st->started = true;
+	return state_save(st, e);
+}
+
 static void note(struct error *into, struct error *e)
 {
 	if (!into->text && e->text)

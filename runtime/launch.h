@@ -27,6 +27,8 @@ struct launch {
  * answer comes on l->control. With `start` set it is started too (one round trip less). On
  * failure nothing is left. */
 MUST_CHECK int launch_create(struct launch *l, const char *id, bool start, struct error *e);
+/* Starts what launch_create made without `start`, over a connection of its own. */
+MUST_CHECK int launch_start(struct state *st, struct error *e);
 /* Starts the monitor (detached containers) and writes the pid file. */
 MUST_CHECK int launch_monitor(struct launch *l, const char *pid_file, struct error *e);
 /* Takes it all down: processes, cgroup, state. Errors are noted in *e, and it goes on. */

@@ -66,6 +66,11 @@ int state_lock(struct state *st, struct error *e)
 	return r < 0 ? error_errno(e, -errno, "cannot lock %s", st->dir) : 0;
 }
 
+bool state_try_lock(struct state *st)
+{
+	return flock(st->dir_fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 void state_unlock(struct state *st)
 {
 	flock(st->dir_fd, LOCK_UN);

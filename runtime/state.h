@@ -51,6 +51,7 @@ MUST_CHECK int state_load(const struct global_options *g, const char *id, bool l
 			  struct state *st, struct error *e);
 /* For a command that stays: others may work on the container meanwhile. */
 void state_unlock(struct state *st);
+bool state_try_lock(struct state *st);
 MUST_CHECK int state_lock(struct state *st, struct error *e);
 MUST_CHECK int state_save(struct state *st, struct error *e);
 /* Removes the directory with all that is in it. */
