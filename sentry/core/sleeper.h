@@ -33,6 +33,19 @@ void sleeper_wake(struct sleeper *s);
 void sleeper_hold(void);
 void sleeper_release(void);
 
+static inline int sleeper_hold_begin(void)
+{
+	sleeper_hold();
+	return 0;
+}
+static inline void sleeper_hold_end(int *unused)
+{
+	sleeper_release();
+}
+/* Until the end of the block; stands before the SCOPED_LOCK whose release it waits for. */
+#define SCOPED_SLEEPER_HOLD                                                                        \
+	__attribute__((cleanup(sleeper_hold_end), unused)) int sleepers_held = sleeper_hold_begin()
+
 /* The calling thread's sleeper (thread-local). */
 struct sleeper *sleeper_self(void);
 

@@ -100,6 +100,7 @@ static void console_ready(struct hostpoll *p, uint32_t events)
 {
 	struct console *c = container_of(p, struct console, poll);
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&c->tty.lock);
 	flush(c);
 	pump(c);

@@ -71,6 +71,7 @@ static ssize_t master_read(struct file *f, void *buf, size_t n, off_t *pos)
 	struct tty *tty = tty_of(f);
 	size_t done, head = 0;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tty->lock);
 	if (tty->packet && tty->packet_status)
 		return take_packet_status(tty, buf);
@@ -90,6 +91,7 @@ static ssize_t master_write(struct file *f, const void *buf, size_t n, off_t *po
 	struct tty *tty = tty_of(f);
 	size_t done;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tty->lock);
 	done = ldisc_input(tty, buf, n);
 	return done > 0 ? (ssize_t)done : -EAGAIN;

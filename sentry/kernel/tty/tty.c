@@ -149,6 +149,7 @@ static ssize_t tty_read(struct file *f, void *buf, size_t n, off_t *pos)
 	struct tty *tty = tty_of(f);
 	int err;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tty->lock);
 	if (tty->hung_up)
 		return 0;
@@ -162,6 +163,7 @@ static ssize_t tty_write(struct file *f, const void *buf, size_t n, off_t *pos)
 	size_t done;
 	int err = 0;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tty->lock);
 	if (tty->hung_up)
 		return -EIO;
