@@ -73,6 +73,9 @@ static void drop_connection(size_t index)
 
 	server.conns[index] = server.conns[--server.nconns];
 	jobs_hangup(c);
+	/* The runtime died before it made a container: nobody will. */
+	if (!container_first())
+		control_stop();
 	host_close(c->fd);
 	free(c);
 }
