@@ -67,8 +67,7 @@ static void rank_released(enum lock_rank rank UNUSED)
 
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
-	pthread_mutex_init(&m->m, NULL);
-	m->rank = rank;
+	*m = (struct mutex)MUTEX_INIT(rank);
 }
 
 void mutex_destroy(struct mutex *m)

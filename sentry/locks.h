@@ -61,10 +61,10 @@ struct lock_layer {
 void lock_layer_enter(struct lock_layer *saved);
 void lock_layer_leave(const struct lock_layer *saved);
 
-/* A static mutex. */
+/* A static mutex. Adaptive: most are held for less than a sleep and a wake-up take. */
 #define MUTEX_INIT(r)                                                                              \
 	{                                                                                          \
-		.m = PTHREAD_MUTEX_INITIALIZER, .rank = (r)                                        \
+		.m = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, .rank = (r)                            \
 	}
 
 static inline void mutex_cleanup(struct mutex **m)

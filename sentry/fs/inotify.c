@@ -23,10 +23,17 @@
 #define MAX_WATCHES 65536
 #define MAX_INSTANCES 1024
 
+/* struct inotify_event, without its name. */
+struct event_head {
+	int32_t wd;
+	uint32_t mask, cookie, len;
+};
+static_assert(sizeof(struct event_head) == sizeof(struct inotify_event), "inotify_event");
+
 struct event {
 	struct list node;
 	size_t name_len; /* padded, 0: none */
-	struct inotify_event head;
+	struct event_head head;
 	char name[];
 };
 

@@ -148,21 +148,25 @@ static ssize_t read_small(struct inode *inode, void *buf, size_t n, off_t pos)
 	return (ssize_t)left;
 }
 
-/* relatime: once a day, or if the file changed since. */
+static bool later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
+/* As the mount says; by default (relatime) only if the file changed since it was last read, or
+ * once a day. */
 static void accessed(struct file *f)
 {
+	unsigned long flags = f->path.mnt ? f->path.mnt->flags : 0;
 	struct inode *inode = f->inode;
-	struct timespec now;
+	struct timespec now = inode_now();
 
-	if ((atomic_load(&f->flags) & O_NOATIME) ||
-	    (f->path.mnt && (f->path.mnt->flags & MS_NOATIME)))
+	if ((atomic_load(&f->flags) & O_NOATIME) || (flags & MS_NOATIME))
 		return;
-	if (inode->atime.tv_sec > inode->mtime.tv_sec &&
-	    inode->atime.tv_sec > inode->ctime.tv_sec &&
-	    !(f->path.mnt && (f->path.mnt->flags & MS_STRICTATIME)))
-		return;
-	now = inode_now();
 	SCOPED_LOCK(&inode->data_lock);
+	if (!(flags & MS_STRICTATIME) && later(inode->atime, inode->mtime) &&
+	    later(inode->atime, inode->ctime) && now.tv_sec - inode->atime.tv_sec < 86400)
+		return;
 	inode->atime = now;
 }
 
