@@ -11,10 +11,10 @@ say "Your files are there, but a write stays in memory"
 run sh -c 'head -n 1 /etc/os-release; echo changed >/etc/hostname; cat /etc/hostname'
 printf '$ cat /etc/hostname   (outside)\n'; cat /etc/hostname 2>/dev/null
 say "A program that crashes takes nothing with it"
-run sh -c 'kill -SEGV $$'; echo "exit code $?"
+run sh -c 'sh -c "kill -SEGV \$\$"; echo "exit code of the crashed program: $?"' 
 say "What a sandbox's processes may do on the host"
 "$garrison" do -- sleep 2 & sleep 1
-for p in $(pgrep -f 'libexec/garrison/garrison-(sentry|gofer)'); do
+for p in $(pgrep -x 'garrison-(sentry|gofer|monitor)'; pgrep -u nobody -x stub); do
 	printf '%-16s' "$(cat /proc/$p/comm 2>/dev/null)"
 	grep -E '^(Seccomp|CapEff|NoNewPrivs):' /proc/$p/status 2>/dev/null | tr '\n\t' '  '; echo
 done
