@@ -73,12 +73,6 @@ int may_delete(struct inode *dir, const struct dentry *victim, const struct cred
 	return atomic_load(&dir->dead) ? -ENOENT : 0;
 }
 
-/* In proc the lookup of an absent name fails, whatever it is for. */
-static bool takes_no_names(const struct inode *dir)
-{
-	return (dir->sb->flags & SB_NO_CACHE) && !dir->ops->create;
-}
-
 /* The name is absent and the directory locked. */
 static int create_locked(const struct path *dir, const struct cred *cred, struct new_inode *new,
 			 struct dentry *d)
@@ -117,8 +111,6 @@ int create_at(const struct path *dir, const struct cred *cred, const struct last
 	*created = !d->inode;
 	if (d->inode)
 		err = find_existing ? 0 : -EEXIST;
-	else if (takes_no_names(parent))
-		err = -ENOENT;
 	else if (last->trailing_slash && !S_ISDIR(new->mode))
 		err = -ENOENT;
 	else
@@ -207,7 +199,10 @@ static int link_at(const struct path *dir, const struct last_component *last,
 	}
 	if (d->inode)
 		err = -EEXIST;
-	else if (last->trailing_slash || takes_no_names(parent))
+	else if (last->trailing_slash)
+		err = -ENOENT;
+	/* In proc the lookup of an absent name fails, whatever it is for. */
+	else if ((parent->sb->flags & SB_NO_CACHE) && !parent->ops->link)
 		err = -ENOENT;
 	else if (dir->mnt != target->mnt)
 		err = -EXDEV;
