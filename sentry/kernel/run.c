@@ -56,6 +56,17 @@ static void handle_syscall(struct task *t)
 		dispatch(t);
 }
 
+/* The stack is mapped at the limit of execve's time; the limit may have been raised since. */
+static bool grows_stack(struct task *t, const struct pf_event *event)
+{
+	struct mm_limits lim;
+
+	if (event->signo != SIGSEGV || event->code != SEGV_MAPERR)
+		return false;
+	task_mm_limits(t, &lim);
+	return mm_grow_stack(t->mm, t->pt, &lim, event->addr);
+}
+
 static void handle_event(struct task *t, const struct pf_event *event)
 {
 	switch (event->kind) {
@@ -63,7 +74,8 @@ static void handle_event(struct task *t, const struct pf_event *event)
 		handle_syscall(t);
 		return;
 	case PF_FAULT:
-		signal_fault(t, event);
+		if (!grows_stack(t, event))
+			signal_fault(t, event);
 		return;
 	case PF_INTERRUPT:
 		t->syscall_nr = -1;
