@@ -115,9 +115,8 @@ int proc_show_mountstats(const struct proc_subject *s, struct text *out)
 
 int proc_show_cgroup(const struct proc_subject *s, struct text *out)
 {
-	const char *path = s->p->container->cgroup_path;
-
-	text_printf(out, "0::%s\n", path && *path ? path : "/");
+	/* As from inside a cgroup namespace: the container's own group is the root of the view. */
+	text_puts(out, "0::/\n");
 	return 0;
 }
 
