@@ -100,7 +100,7 @@ def guest_test(path, build, platform):
 def script_test(path, build, kind):
     name = f"{kind}/{os.path.relpath(path, f'{REPO}/tests/{kind}')}"
     env = {**os.environ, "GARRISON_BUILD": build, "GARRISON": f"{build}/bin/garrison"}
-    out, err, code = run(["bash", path], 1200, cwd=REPO, env=env)
+    out, err, code = run(["bash", path], 2400, cwd=REPO, env=env)
     seen = 0
     for line in out.decode(errors="replace").splitlines():
         m = re.match(r"(ok|not ok|skip) (.*)", line)
