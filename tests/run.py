@@ -77,15 +77,25 @@ def diff_line(want, got):
     return "same output"
 
 
+# Like the sandbox, a native run sees no network but its own loopback.
+NATIVE = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+
+
+def run_in(place, path, timeout, prefix):
+    """Runs a copy of the program in `place`, emptied before: `do` shows it wherever we build."""
+    shutil.rmtree(place, ignore_errors=True)
+    os.mkdir(place)
+    shutil.copy(path, place)
+    return run([*prefix, "./" + os.path.basename(path)], timeout, cwd=place)
+
+
 def guest_test(path, build, platform):
     name = f"guest/{os.path.basename(path)} [{platform}]"
     work = tempfile.mkdtemp(prefix="garrison-guest-")
     try:
-        want, _, want_code = run([path], 30, cwd=work)
-        shutil.rmtree(work)
-        os.mkdir(work)
-        argv = [f"{build}/bin/garrison", f"--platform={platform}", "do", "--", path]
-        got, err, code = run(argv, 60, cwd=work)
+        want, _, want_code = run_in(work, path, 30, NATIVE)
+        argv = [f"{build}/bin/garrison", f"--platform={platform}", "do", "--"]
+        got, err, code = run_in(work, path, 60, argv)
         if want_code == 124:
             report("failed", name, "the native run timed out")
         elif (got, code) == (want, want_code):
