@@ -33,7 +33,7 @@ struct msg {
 
 struct msg_queue {
 	struct ipc_object obj;
-	struct waitq wq; /* POLLIN: a message came; POLLOUT: there is room */
+	struct waitq wq; /* senders and receivers alike */
 	struct list messages;
 	uint64_t bytes, count, limit;
 	int64_t stime, rtime, ctime;
@@ -124,7 +124,7 @@ static long try_send(void *arg)
 }
 
 /* Runs a try, and waits for the queue unless IPC_NOWAIT. A signal ends the wait for good. */
-static long transfer(struct transfer *x, uint32_t events, long (*try)(void *))
+static long transfer(struct transfer *x, long (*try)(void *))
 {
 	long r = try(x);
 
@@ -152,7 +152,7 @@ long msg_send(struct task *t, int id, long type, const void *text, size_t n, int
 		x.m->type = type;
 		x.m->len = n;
 		memcpy(x.m->text, text, n);
-		r = transfer(&x, POLLOUT, try_send);
+		r = transfer(&x, try_send);
 		free(x.m);
 		if (!r)
 			waitq_wake_all(&x.q->wq, POLLIN);
@@ -238,9 +238,9 @@ long msg_receive(struct task *t, int id, void *text, size_t room, long *type, in
 	r = queue_lookup(t, id, 0444, &x.q);
 	if (r)
 		return r;
-	r = transfer(&x, POLLIN, try_receive);
+	r = transfer(&x, try_receive);
 	if (!r) {
-		waitq_wake_all(&x.q->wq, POLLOUT);
+		waitq_wake_all(&x.q->wq, POLLIN);
 		*type = x.m->type;
 		r = (long)min(room, x.m->len);
 		memcpy(text, x.m->text, (size_t)r);
@@ -343,7 +343,7 @@ static long msg_change(struct task *t, int id, const struct kmsqid_ds *ds)
 	}
 	mutex_unlock(&ids->lock);
 	if (q) {
-		waitq_wake_all(&q->wq, POLLIN | POLLOUT);
+		waitq_wake_all(&q->wq, POLLIN);
 		ipc_object_put(&q->obj);
 	}
 	return r;
