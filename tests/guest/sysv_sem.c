@@ -131,8 +131,8 @@ int main(void)
 		op1(2, -4, SEM_UNDO);
 		kill(getpid(), SIGKILL);
 	}
-	op1(2, -4, 0);
 	wait(&status);
+	op1(2, -4, 0);
 	printf("after a killed holder %d\n", WTERMSIG(status));
 	/* Removal wakes the waiters. */
 	if (!fork())
