@@ -15,7 +15,7 @@ struct inet_addr {
 	uint16_t port; /* host order */
 };
 
-enum inet_protocol { INET_TCP, INET_UDP };
+enum inet_protocol { INET_TCP, INET_UDP, INET_UDPLITE };
 
 #define INET_OPTIONS 72 /* room for the values of the option table (inet_opt.c) */
 

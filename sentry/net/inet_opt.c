@@ -11,6 +11,8 @@
 #include "sentry/net/inet.h"
 
 #define OPT_TCP_INQ 36
+#define OPT_SEND_CSCOV 10
+#define OPT_RECV_CSCOV 11
 #define OPT_TCP_ULP 31
 #define OPT_IP_BIND_NO_PORT 24
 #define OPT_IP_LOCAL_PORT_RANGE 51
@@ -81,6 +83,8 @@ static const struct inet_opt {
     {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, INT32_MIN, INT32_MAX},
     {IPPROTO_TCP, TCP_SAVE_SYN, 0, 0, 2},
     {IPPROTO_TCP, OPT_TCP_INQ, 0, 0, 1},
+    {IPPROTO_UDPLITE, OPT_SEND_CSCOV, 0, 0, 65535},
+    {IPPROTO_UDPLITE, OPT_RECV_CSCOV, 0, 0, 65535},
 };
 static_assert(ARRAY_SIZE(table) <= INET_OPTIONS, "room for all options");
 
@@ -148,6 +152,8 @@ static int table_set(struct inet_socket *s, int i, const struct sock_option *o)
 		return -EINVAL;
 	if (t->level == IPPROTO_IP && t->name == IP_TTL && !value)
 		return -EINVAL;
+	if (t->level == IPPROTO_UDPLITE && value && value < 8) /* the header at least */
+		value = 8;
 	if (value == -1 && t->smallest == -1) /* back to the default */
 		value = t->initial;
 	s->option[i] = value;
@@ -262,6 +268,7 @@ int inet_option(struct socket *sock, struct sock_option *o)
 
 	if ((o->level == IPPROTO_TCP && s->protocol != INET_TCP) ||
 	    (o->level == IPPROTO_UDP && s->protocol != INET_UDP) ||
+	    (o->level == IPPROTO_UDPLITE && s->protocol != INET_UDPLITE) ||
 	    (o->level == IPPROTO_IPV6 && sock->domain != AF_INET6))
 		return o->set ? -ENOPROTOOPT : -EOPNOTSUPP;
 	if (i >= 0)

@@ -55,7 +55,7 @@ static bool may_share(const struct inet_socket *a, const struct inet_socket *b)
 		return true;
 	if (!x->reuse_addr || !y->reuse_addr)
 		return false;
-	return a->protocol == INET_UDP || (!listens(a) && !listens(b));
+	return a->protocol != INET_TCP || (!listens(a) && !listens(b));
 }
 
 static bool conflict_locked(struct inet_socket *s, const struct inet_addr *addr)

@@ -27,11 +27,12 @@
 struct inet_socket *inet_new(struct net_namespace *net, int domain, enum inet_protocol protocol,
 			     const struct cred *cred)
 {
+	static const int numbers[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE};
 	struct inet_socket *s = NEW(struct inet_socket);
 	bool tcp = protocol == INET_TCP;
 
 	socket_init(&s->sock, tcp ? &inet_tcp_ops : &inet_udp_ops, net, domain,
-		    tcp ? SOCK_STREAM : SOCK_DGRAM, tcp ? IPPROTO_TCP : IPPROTO_UDP, cred);
+		    tcp ? SOCK_STREAM : SOCK_DGRAM, numbers[protocol], cred);
 	s->protocol = protocol;
 	s->oob_mark = -1;
 	list_init(&s->port_node);
@@ -57,6 +58,8 @@ void inet_free(struct socket *s)
 static int create(struct net_namespace *net, int domain, int type, int protocol,
 		  const struct cred *cred, struct socket **out)
 {
+	enum inet_protocol which = type == SOCK_STREAM ? INET_TCP : INET_UDP;
+
 	if (protocol < 0 || protocol > 262)
 		return -EINVAL;
 	if (type == SOCK_RAW)
@@ -65,9 +68,11 @@ static int create(struct net_namespace *net, int domain, int type, int protocol,
 		return -ESOCKTNOSUPPORT;
 	if (type == SOCK_DGRAM && (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
 		return -EACCES; /* net.ipv4.ping_group_range is empty */
-	if (protocol && protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP))
+	if (type == SOCK_DGRAM && protocol == IPPROTO_UDPLITE)
+		which = INET_UDPLITE;
+	else if (protocol && protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP))
 		return -EPROTONOSUPPORT;
-	*out = &inet_new(net, domain, type == SOCK_STREAM ? INET_TCP : INET_UDP, cred)->sock;
+	*out = &inet_new(net, domain, which, cred)->sock;
 	return 0;
 }
 

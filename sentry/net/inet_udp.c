@@ -2,6 +2,7 @@
  * UDP sockets over loopback. A datagram goes straight into the receiver's queue
  * and is dropped if SO_RCVBUF is used up; the sender is never blocked and never
  * told, but for the ICMP error that a connected sender gets when nobody is there.
+ * UDP-Lite is the same with ports of its own: nothing is lost on the way here.
  */
 #include <errno.h>
 #include <poll.h>
@@ -89,7 +90,7 @@ static ssize_t send_to(struct inet_socket *s, const struct sock_send *m, const s
 	struct sock_buf *b;
 
 	source(s, to, &from);
-	peer = inet_lookup(s->sock.net, INET_UDP, to, &from);
+	peer = inet_lookup(s->sock.net, s->protocol, to, &from);
 	if (!peer) {
 		/* "Port unreachable" comes back; only a socket connected there hears of it. */
 		if (s->remote.port == to->port && inet_ip_equal(&s->remote, to))

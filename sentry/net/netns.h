@@ -12,7 +12,7 @@
 
 #define UNIX_HASH 256
 #define PORT_HASH 256
-#define PORT_PROTOCOLS 2 /* TCP, UDP */
+#define PORT_PROTOCOLS 3 /* TCP, UDP, UDP-Lite */
 
 struct net_namespace {
 	struct refcount ref;
