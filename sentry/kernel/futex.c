@@ -23,8 +23,8 @@
  * a wake-up that Linux would have given to somebody else: it passes it on.
  *
  * Locking: one bucket lock (two in address order for a requeue), RANK_FUTEX; a
- * leaf in practice. Threads are woken after unlock; sleepers are type-stable, so
- * that a thread that leaves meanwhile does no harm.
+ * leaf in practice. Sleepers are woken under it, while they surely exist, but the
+ * host call is put off until it is free (SCOPED_SLEEPER_HOLD).
  * Limits: waiters are served first come, first served, whatever their priority.
  */
 #include "sentry/kernel/futex_internal.h"
@@ -168,6 +168,15 @@ static void await_claim(struct futex_waiter *w)
 		(void)!sleeper_sleep(w->sleeper, SLEEP_FOREVER);
 }
 
+/* Whoever woke us has let go of us. */
+static void await_waker(struct futex_waiter *w)
+{
+	struct futex_bucket *b = atomic_load(&w->bucket);
+
+	mutex_lock(&b->lock);
+	mutex_unlock(&b->lock);
+}
+
 bool futex_dequeue(struct futex_waiter *w)
 {
 	struct futex_bucket *b;
@@ -175,8 +184,10 @@ bool futex_dequeue(struct futex_waiter *w)
 
 	do {
 		await_claim(w);
-		if (atomic_load(&w->state) == FUTEX_WOKEN)
+		if (atomic_load(&w->state) == FUTEX_WOKEN) {
+			await_waker(w);
 			return false;
+		}
 		b = futex_lock_bucket(w);
 		queued = atomic_load(&w->state) == FUTEX_QUEUED;
 		if (queued)
@@ -186,24 +197,10 @@ bool futex_dequeue(struct futex_waiter *w)
 	return true;
 }
 
-void futex_wakes_flush(struct futex_wakes *wakes)
+void futex_wake_locked(struct futex_waiter *w)
 {
-	for (unsigned int i = 0; i < wakes->n; i++)
-		sleeper_wake(wakes->sleepers[i]);
-	wakes->n = 0;
-}
-
-void futex_wakes_add(struct futex_wakes *wakes, struct sleeper *s)
-{
-	if (wakes->n == ARRAY_SIZE(wakes->sleepers))
-		futex_wakes_flush(wakes);
-	wakes->sleepers[wakes->n++] = s;
-}
-
-void futex_mark_woken(struct futex_waiter *w, struct futex_wakes *wakes)
-{
-	futex_wakes_add(wakes, w->sleeper);
 	atomic_store(&w->state, FUTEX_WOKEN);
+	sleeper_wake(w->sleeper);
 }
 
 long futex_sleep(struct task *t, struct futex_waiter *w, uint64_t deadline)
@@ -217,6 +214,7 @@ long futex_sleep(struct task *t, struct futex_waiter *w, uint64_t deadline)
 		if (r && futex_dequeue(w))
 			return r;
 	}
+	await_waker(w);
 	return 0;
 }
 
@@ -243,7 +241,7 @@ static long wake_locked(struct futex_bucket *b, const struct futex_key *key, int
 			return -EINVAL;
 		futex_take_locked(b, w);
 		w->wake_bits = bitset;
-		futex_mark_woken(w, wakes);
+		futex_wake_locked(w);
 		woken++;
 	}
 	return woken;
@@ -252,18 +250,13 @@ static long wake_locked(struct futex_bucket *b, const struct futex_key *key, int
 static long wake_key(const struct futex_key *key, int n, uint32_t bitset)
 {
 	struct futex_bucket *b = futex_bucket_of(key);
-	struct futex_wakes wakes;
-	long r;
 
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!atomic_load(&b->count))
 		return 0;
-	wakes.n = 0;
-	mutex_lock(&b->lock);
-	r = wake_locked(b, key, n, bitset, &wakes);
-	mutex_unlock(&b->lock);
-	futex_wakes_flush(&wakes);
-	return r;
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&b->lock);
+	return wake_locked(b, key, n, bitset);
 }
 
 long futex_wake(struct task *t, uaddr addr, bool private, int n, uint32_t bitset)
@@ -429,8 +422,7 @@ long futex_wait_multiple(struct task *t, const struct futex_waitv_word *words, u
 /* --- requeue ---------------------------------------------------------------------------------- */
 
 static long requeue_locked(struct futex_bucket *from, struct futex_bucket *to,
-			   const struct futex_key key[2], int nr_wake, int nr_requeue,
-			   struct futex_wakes *wakes)
+			   const struct futex_key key[2], int nr_wake, int nr_requeue)
 {
 	struct futex_waiter *w, *tmp;
 	struct list *end;
@@ -450,7 +442,7 @@ static long requeue_locked(struct futex_bucket *from, struct futex_bucket *to,
 			if (done < nr_wake) {
 				futex_take_locked(from, w);
 				w->wake_bits = FUTEX_ANY;
-				futex_mark_woken(w, wakes);
+				futex_wake_locked(w);
 			} else if (!futex_key_equal(&key[0], &key[1])) {
 				futex_move_locked(from, to, w, &key[1]);
 			}
@@ -466,7 +458,6 @@ static long requeue_keys(struct task *t, uaddr addr, const struct futex_key key[
 			 int nr_requeue, const uint32_t *cmp)
 {
 	struct futex_bucket *from = futex_bucket_of(&key[0]), *to = futex_bucket_of(&key[1]);
-	struct futex_wakes wakes;
 	uint32_t now;
 	long r;
 
@@ -475,11 +466,11 @@ static long requeue_keys(struct task *t, uaddr addr, const struct futex_key key[
 		if (r || now != *cmp)
 			return r ? r : -EAGAIN;
 	}
-	wakes.n = 0;
+	sleeper_hold();
 	mutex_lock_pair(&from->lock, &to->lock);
-	r = requeue_locked(from, to, key, nr_wake, nr_requeue, &wakes);
+	r = requeue_locked(from, to, key, nr_wake, nr_requeue);
 	mutex_unlock_pair(&from->lock, &to->lock);
-	futex_wakes_flush(&wakes);
+	sleeper_release();
 	return r;
 }
 

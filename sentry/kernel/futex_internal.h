@@ -30,7 +30,8 @@ enum futex_state {
 	FUTEX_WOKEN,
 };
 
-/* Lives on the waiting thread's stack; nobody touches it once it is WOKEN. */
+/* Lives on the waiting thread's stack. Once it is WOKEN nobody touches it but who holds the
+ * bucket's lock, so its thread takes that once before it goes. */
 struct futex_waiter {
 	struct list node;
 	_Atomic(struct futex_bucket *) bucket; /* changes under the lock of old and new one */
@@ -46,12 +47,6 @@ struct futex_waiter {
 	struct container *space; /* PI: the pid namespace of both */
 	struct futex_key target; /* REQUEUE_PI: the lock; borrowed */
 	uaddr lock;		 /* PI: the word, in the waiter's space */
-};
-
-/* Threads to wake once the bucket is unlocked. */
-struct futex_wakes {
-	unsigned int n;
-	struct sleeper *sleepers[32];
 };
 
 int futex_key_get(struct mm *mm, uaddr addr, bool private, struct futex_key *key) MUST_CHECK;
@@ -75,10 +70,8 @@ bool futex_dequeue(struct futex_waiter *w);
 void futex_take_locked(struct futex_bucket *b, struct futex_waiter *w);
 void futex_move_locked(struct futex_bucket *from, struct futex_bucket *to, struct futex_waiter *w,
 		       const struct futex_key *key);
-/* Marks a waiter that was taken as woken. It may be gone at once. */
-void futex_mark_woken(struct futex_waiter *w, struct futex_wakes *wakes);
-void futex_wakes_add(struct futex_wakes *wakes, struct sleeper *s);
-void futex_wakes_flush(struct futex_wakes *wakes);
+/* Wakes a waiter that was taken, for good; its bucket's lock is held. */
+void futex_wake_locked(struct futex_waiter *w);
 /* Sleeps until woken: 0, -ETIMEDOUT or -ERESTARTSYS; afterwards it is on no queue. Or
  * FUTEX_ORPHANED, still queued. */
 #define FUTEX_ORPHANED 1

@@ -76,22 +76,22 @@ static struct futex_waiter *claim_first(const struct futex_key *key)
 static void unclaim(struct futex_waiter *w)
 {
 	struct futex_bucket *b = atomic_load(&w->bucket);
-	struct sleeper *sleeper = w->sleeper;
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&b->lock);
 
-	mutex_lock(&b->lock);
 	atomic_fetch_add(&b->count, 1);
 	list_add(&b->waiters, &w->node);
 	atomic_store(&w->state, FUTEX_QUEUED);
-	mutex_unlock(&b->lock);
-	sleeper_wake(sleeper);
+	sleeper_wake(w->sleeper);
 }
 
 static void finish_claim(struct futex_waiter *w)
 {
-	struct futex_wakes wakes = {.n = 0};
+	struct futex_bucket *b = atomic_load(&w->bucket);
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&b->lock);
 
-	futex_mark_woken(w, &wakes);
-	futex_wakes_flush(&wakes);
+	futex_wake_locked(w);
 }
 
 /* Replaces the word if it still is `expect`: 0, -EAGAIN if it changed, -EFAULT. */
@@ -413,13 +413,14 @@ static void queue_for_lock(struct futex_waiter *w, const struct futex_key *lock,
 	w->owner = owner;
 	atomic_store(&w->orphan, !alive);
 	atomic_store(&w->bucket, b);
-	mutex_lock(&b->lock);
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&b->lock);
 	if (!b->waiters.next)
 		list_init(&b->waiters);
 	atomic_fetch_add(&b->count, 1);
 	list_add_tail(&b->waiters, &w->node);
 	atomic_store(&w->state, FUTEX_QUEUED);
-	mutex_unlock(&b->lock);
+	sleeper_wake(w->sleeper); /* in case it awaits the claim, or is an orphan */
 }
 
 /* Moves one waiter: 1, 0 if there is none, or -errno. The waiter owns the lock at once if it
@@ -428,7 +429,6 @@ static long requeue_one(struct task *t, uaddr lock, const struct futex_key key[2
 {
 	struct pi_claim c = {.t = t, .addr = lock, .key = &key[1]};
 	struct futex_waiter *w;
-	struct sleeper *sleeper;
 	int owner = 0;
 	long r = claim_requeue(key, &w);
 
@@ -444,9 +444,7 @@ static long requeue_one(struct task *t, uaddr lock, const struct futex_key key[2
 		finish_claim(w);
 		return 1;
 	}
-	sleeper = w->sleeper;
 	queue_for_lock(w, &key[1], owner, owner_state(t, owner) == OWNER_ALIVE);
-	sleeper_wake(sleeper); /* in case it awaits the claim, or is an orphan */
 	return 1;
 }
 
@@ -486,7 +484,7 @@ long futex_cmp_requeue_pi(struct task *t, const struct futex_word *from,
 
 /* --- the owner's death ------------------------------------------------------------------------ */
 
-static void orphan_locked(struct futex_bucket *b, struct task *t, struct futex_wakes *wakes)
+static void orphan_locked(struct futex_bucket *b, struct task *t)
 {
 	struct futex_waiter *w;
 
@@ -496,13 +494,12 @@ static void orphan_locked(struct futex_bucket *b, struct task *t, struct futex_w
 		if (w->kind != FUTEX_KIND_PI || w->owner != t->tid || w->space != t->container)
 			continue;
 		atomic_store(&w->orphan, true);
-		futex_wakes_add(wakes, w->sleeper);
+		sleeper_wake(w->sleeper);
 	}
 }
 
 void futex_pi_owner_died(struct task *t)
 {
-	struct futex_wakes wakes = {.n = 0};
 	struct futex_bucket *b;
 
 	if (!atomic_load(&pi_waiters))
@@ -510,9 +507,8 @@ void futex_pi_owner_died(struct task *t)
 	for (size_t i = 0; (b = futex_bucket_at(i)); i++) {
 		if (!atomic_load(&b->count))
 			continue;
-		mutex_lock(&b->lock);
-		orphan_locked(b, t, &wakes);
-		mutex_unlock(&b->lock);
-		futex_wakes_flush(&wakes);
+		SCOPED_SLEEPER_HOLD;
+		SCOPED_LOCK(&b->lock);
+		orphan_locked(b, t);
 	}
 }

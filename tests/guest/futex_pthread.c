@@ -140,7 +140,7 @@ static void pi(void)
 	pthread_mutex_lock(&m);
 	printf("relock: %d\n", pthread_mutex_lock(&m) == EDEADLK);
 	pthread_create(&t, NULL, pi_timed, &m);
-	usleep(100000);
+	usleep(400000);
 	pthread_mutex_unlock(&m);
 	pthread_join(t, NULL);
 	pthread_mutex_destroy(&m);

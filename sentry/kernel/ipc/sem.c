@@ -297,11 +297,13 @@ long sem_operate(struct task *t, int id, const struct ksembuf *ops, unsigned int
 
 	atomic_init(&w.result, RESULT_PENDING);
 	list_init(&w.node);
+	sleeper_hold();
 	mutex_lock(&ids->lock);
 	r = begin(t, id, ops, &w, &s);
 	if (r == RESULT_PENDING)
 		list_add_tail(&s->queue, &w.node);
 	mutex_unlock(&ids->lock);
+	sleeper_release();
 	return r == RESULT_PENDING ? await(t, &w, deadline) : r;
 }
 
