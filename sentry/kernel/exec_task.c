@@ -127,4 +127,5 @@ void exec_reset(struct task *t)
 	p->exit_signal = SIGCHLD;
 	mutex_unlock(&tasklist);
 	vfork_release(t);
+	ptrace_exec(t, t->tid);
 }

@@ -18,7 +18,7 @@
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/internal.h"
-#include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/session.h"
 #include "sentry/kernel/usermem.h"
@@ -217,18 +217,17 @@ static void send_exit_signal(struct process *p)
 	(void)signal_process_locked(p->parent, p->exit_signal, &info);
 }
 
-/* Tells the parent of a zombie, or reaps it where nobody will wait. */
-static void notify_death(struct process *p)
+void process_notify_death_locked(struct process *p)
 {
 	struct process *parent = p->parent;
 	bool signal, reap;
 
+	if (ptrace_hides_zombie(p))
+		return;
 	if (!parent || parent->exiting) {
 		process_reap_locked(p);
 		return;
 	}
-	if (ptrace_hides_zombie(p))
-		return;
 	reap = autoreaps(p, &signal);
 	if (signal)
 		send_exit_signal(p);
@@ -247,7 +246,7 @@ static void adopt(struct process *child, struct process *old, struct process *re
 		child->exit_signal = SIGCHLD;
 	}
 	if (child->zombie)
-		notify_death(child);
+		process_notify_death_locked(child);
 	else
 		pgrp_check_orphans_locked(child, old);
 }
@@ -329,6 +328,8 @@ static void unlist(struct process *p, struct task *t)
 	if (p->leader == t)
 		p->leader = NULL;
 	mutex_unlock(&p->sighand->lock);
+	if (ptrace_is_traced(t))
+		ptrace_unlink_locked(t);
 	account(p, t);
 	release_tid(p->container, t);
 	task_put(t);
@@ -364,7 +365,8 @@ static void become_zombie(struct process *p)
 	process_reparent_locked(p);
 	pgrp_check_orphans_locked(p, NULL);
 	process_get(p);
-	notify_death(p);
+	ptrace_zombie_locked(p);
+	process_notify_death_locked(p);
 	waitq_wake_all(&p->pidfd_wq, POLLIN);
 	process_put(p);
 }

@@ -122,6 +122,8 @@ void pid_unreserve(struct container *c, struct pid *pid);
 void process_insist(struct process *p);
 void process_insist_init(struct process *p);
 void process_reparent_locked(struct process *p);
+/* Tells the parent of a zombie, or reaps it where nobody will wait. */
+void process_notify_death_locked(struct process *p);
 /* A zombie thread that is not the leader leaves the list (its tracer has waited for it). */
 void task_reap_thread_locked(struct task *t);
 

@@ -17,6 +17,9 @@ static inline bool ptrace_is_traced(const struct task *t)
 	return atomic_load(&((struct task *)t)->traced);
 }
 
+/* ptrace(2) by t. */
+long ptrace_request(struct task *t, unsigned int request, int pid, uint64_t addr, uint64_t data);
+
 /* By the traced task itself, no locks held: it stops and waits for its tracer. */
 /* A signal is about to be delivered: the signal to deliver instead, 0 for none. */
 int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info);
@@ -43,6 +46,8 @@ bool ptrace_exit_locked(struct task *t);
 int ptrace_wait_locked(struct task *t, const struct wait_request *req, struct wait_result *out);
 /* Under tasklist: may the real parent see this zombie already? */
 bool ptrace_hides_zombie(struct process *p);
+/* Under tasklist: p is a zombie; its tracer, if that is not its parent, hears of it first. */
+void ptrace_zombie_locked(struct process *p);
 void ptrace_exec(struct task *t, int old_tid);
 /* Under the sighand's lock: SIGCONT came. */
 void ptrace_group_continued(struct task *t);

@@ -44,7 +44,7 @@ static void traced_syscall(struct task *t)
 		dispatch(t);
 	else
 		t->syscall_nr = -1;
-	if (!t->dying && (atomic_load(&t->trap) & (TRAP_SYSCALL | TRAP_EMU)))
+	if (!t->dying && (atomic_load(&t->trap) & (TRAP_SYSCALL | TRAP_STEP)))
 		ptrace_syscall_exit(t);
 }
 

@@ -216,7 +216,8 @@ static int restart_code(struct task *t)
 {
 	int64_t rax = (int64_t)pf_regs(t->pt)->rax;
 
-	if (t->syscall_nr < 0)
+	/* A tracer sets orig_rax to -1 when it moves the task elsewhere. */
+	if (t->syscall_nr < 0 || (int)pf_regs(t->pt)->orig_rax < 0)
 		return 0;
 	switch (-rax) {
 	case ERESTARTSYS:

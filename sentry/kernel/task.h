@@ -68,6 +68,7 @@ struct sighand {
 #define TRAP_SYSCALL BIT(0) /* ptrace wants to see syscalls */
 #define TRAP_SECCOMP BIT(1) /* the guest has seccomp filters of its own */
 #define TRAP_EMU BIT(2)	    /* PTRACE_SYSEMU: seen, not run */
+#define TRAP_STEP BIT(3)    /* single-stepping: a syscall is one step */
 
 struct task {
 	struct refcount ref;
