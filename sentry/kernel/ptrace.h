@@ -20,6 +20,10 @@ static inline bool ptrace_is_traced(const struct task *t)
 /* ptrace(2) by t. */
 long ptrace_request(struct task *t, unsigned int request, int pid, uint64_t addr, uint64_t data);
 
+/* Writes to mm, read-only private pages too, through a task of it that t traces and that is
+ * stopped: bytes or -errno. For /proc/PID/mem. */
+ssize_t ptrace_poke_mm(struct task *t, struct mm *mm, uaddr to, const void *from, size_t n);
+
 /* By the traced task itself, no locks held: it stops and waits for its tracer. */
 /* A signal is about to be delivered: the signal to deliver instead, 0 for none. */
 int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info);

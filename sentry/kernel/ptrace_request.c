@@ -273,21 +273,23 @@ static long req_peek(struct request *rq)
 }
 
 struct poke {
-	uint64_t addr, value;
+	uint64_t addr;
+	const void *from;
+	size_t n;
 };
 
-/* On the tracee's own thread: the page is made writable for a moment if it is not. */
+/* On the tracee's own thread: the pages are made writable for a moment if they are not. */
 static long poke(struct task *t, void *arg)
 {
 	struct poke *p = arg;
 	uaddr page = UADDR(ROUND_DOWN(p->addr, GUEST_PAGE));
-	uint64_t len = ROUND_UP(p->addr + 8, GUEST_PAGE) - page.va;
+	uint64_t len = ROUND_UP(p->addr + p->n, GUEST_PAGE) - page.va;
 	struct vma v;
 	ssize_t n;
 
-	if (pf_thread_write(t->pt, UADDR(p->addr), &p->value, 8) == 8)
+	if (pf_thread_write(t->pt, UADDR(p->addr), p->from, p->n) == (ssize_t)p->n)
 		return 0;
-	if (p->addr + 8 < p->addr || mm_find_vma(t->mm, p->addr, &v) < 0)
+	if (p->addr >= pf_max_addr() || mm_find_vma(t->mm, p->addr, &v) < 0)
 		return -EIO;
 	if (v.file)
 		file_put(v.file);
@@ -296,17 +298,42 @@ static long poke(struct task *t, void *arg)
 		return -EIO;
 	if (pf_mprotect(t->pt, page, len, v.prot | PROT_READ | PROT_WRITE) < 0)
 		return -EIO;
-	n = pf_thread_write(t->pt, UADDR(p->addr), &p->value, 8);
-	if (pf_mprotect(t->pt, page, len, v.prot) < 0 || n != 8)
+	n = pf_thread_write(t->pt, UADDR(p->addr), p->from, p->n);
+	if (pf_mprotect(t->pt, page, len, v.prot) < 0 || n != (ssize_t)p->n)
 		return -EIO;
 	return 0;
 }
 
 static long req_poke(struct request *rq)
 {
-	struct poke p = {rq->addr, rq->data};
+	struct poke p = {rq->addr, &rq->data, sizeof(rq->data)};
 
 	return ptrace_remote(rq->t, poke, &p);
+}
+
+static struct task *find_tracee_of(struct task *t, struct mm *mm)
+{
+	struct ptrace_state *st;
+
+	SCOPED_LOCK(&tasklist);
+	list_for_each (st, &t->process->tracees, node)
+		if (st->tracer_serial == t->serial && atomic_load(&st->stopped) &&
+		    st->task->mm == mm)
+			return task_get(st->task);
+	return NULL;
+}
+
+ssize_t ptrace_poke_mm(struct task *t, struct mm *mm, uaddr to, const void *from, size_t n)
+{
+	struct task *tracee = t ? find_tracee_of(t, mm) : NULL;
+	struct poke p = {to.va, from, min(n, (size_t)(GUEST_PAGE - to.va % GUEST_PAGE))};
+	long r;
+
+	if (!tracee)
+		return -EIO;
+	r = ptrace_remote(tracee, poke, &p);
+	task_put(tracee);
+	return r < 0 ? r : (ssize_t)p.n;
 }
 
 /* --- registers ---------------------------------------------------------------------------------------------- */

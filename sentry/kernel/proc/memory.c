@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/ptrace.h"
 
 #define AREA_MAX (8ULL << 20)
 
@@ -123,7 +124,7 @@ static ssize_t mem_read(struct file *f, void *buf, size_t n, off_t *pos)
 	return r == -EFAULT || r == 0 ? -EIO : r;
 }
 
-/* Unlike Linux's this obeys page protections: a debugger's breakpoints go through ptrace. */
+/* What page protections forbid only the tracer of a stopped task may write (breakpoints). */
 static ssize_t mem_write(struct file *f, const void *buf, size_t n, off_t *pos)
 {
 	struct mm *mm;
@@ -132,6 +133,8 @@ static ssize_t mem_write(struct file *f, const void *buf, size_t n, off_t *pos)
 	if (r < 0 || !mm)
 		return r;
 	r = pf_space_write(mm->space, UADDR(*pos), buf, n);
+	if (r < 0)
+		r = ptrace_poke_mm(task_current(), mm, UADDR(*pos), buf, n);
 	mm_put(mm);
 	if (r > 0)
 		*pos += r;
