@@ -405,6 +405,7 @@ static void leave_tree(struct task *t)
 	struct process *p = t->process;
 	bool keep;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	atomic_store(&t->state, 'Z');
 	drop_signals(t);

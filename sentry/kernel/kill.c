@@ -66,6 +66,7 @@ int signal_kill(struct task *t, int pid, int sig, const siginfo_t *info)
 		return -EINVAL;
 	if (pid == INT32_MIN)
 		return -ESRCH;
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	if (pid > 0)
 		return kill_pid(t, pid, sig, info);
@@ -81,6 +82,7 @@ int signal_tgkill(struct task *t, int tgid, int tid, int sig, const siginfo_t *i
 
 	if (tid <= 0 || tgid == 0 || tgid < -1)
 		return -EINVAL;
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	pid = pid_lookup(t->container->pids, tid);
 	if (!pid || !pid->task || (tgid > 0 && pid->task->process->tgid != tgid))

@@ -127,18 +127,19 @@ static bool released(struct task *t, bool exiting)
 static void set_traced_stop(struct task *t, bool on)
 {
 	SCOPED_LOCK(&t->sighand->lock);
-	if (on)
-		t->jobctl |= JOB_TRACED;
-	else
+	if (on) {
+		t->jobctl = (t->jobctl | JOB_TRACED) & ~JOB_STOPPED;
+	} else {
 		t->jobctl &= ~(JOB_TRACED | JOB_LISTEN);
-	if (on)
-		t->jobctl &= ~JOB_STOPPED;
+		signal_recalc_locked(t); /* senders passed it over meanwhile */
+	}
 }
 
 static bool begin_stop(struct task *t, int code, const siginfo_t *info, int why, bool exiting)
 {
 	struct ptrace_state *st = t->ptrace;
 
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	if (!ptrace_is_traced(t))
 		return false;

@@ -218,18 +218,21 @@ int signal_task_locked(struct task *t, int sig, const siginfo_t *info)
 
 int signal_process(struct process *p, int sig, const siginfo_t *info)
 {
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	return signal_process_locked(p, sig, info);
 }
 
 int signal_task(struct task *t, int sig, const siginfo_t *info)
 {
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	return signal_task_locked(t, sig, info);
 }
 
 int signal_pgrp(struct container *c, int pgrp, int sig, const siginfo_t *info)
 {
+	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	struct pgrp *g = pgrp_find_locked(c, pgrp);
 	struct process *p;
