@@ -32,12 +32,9 @@ void host_unmap(void *p, size_t n)
 }
 
 /* #host: futex sentry */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect, int timeout_ms)
+int host_shared_futex_wait(uint32_t *word, uint32_t expect)
 {
-	struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-
-	return (int)result(
-	    syscall(SYS_futex, word, FUTEX_WAIT, expect, timeout_ms >= 0 ? &ts : NULL, NULL, 0));
+	return (int)result(syscall(SYS_futex, word, FUTEX_WAIT, expect, NULL, NULL, 0));
 }
 
 void host_shared_futex_wake(uint32_t *word)

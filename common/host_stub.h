@@ -14,9 +14,8 @@ struct seccomp_notif_addfd;
 void *host_map_shared(int fd, size_t n) MUST_CHECK;
 void host_unmap(void *p, size_t n);
 
-/* A futex word that another process shares. Wait: until woken, a signal, the word differs, or (if
- * timeout_ms >= 0) -ETIMEDOUT. */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect, int timeout_ms);
+/* A futex word that another process shares. Wait: until woken, a signal, or the word differs. */
+int host_shared_futex_wait(uint32_t *word, uint32_t expect);
 void host_shared_futex_wake(uint32_t *word);
 
 /* Copies from or to another process's memory; bytes done, or -EFAULT, -ESRCH. */

@@ -15,6 +15,7 @@ static __thread struct {
 	unsigned int depth, count;
 	struct sleeper *sleepers[HELD_MAX];
 } held;
+__thread int sleeper_cpu = -1;
 
 void sleeper_init(struct sleeper *s)
 {
@@ -42,6 +43,7 @@ void sleeper_wake(struct sleeper *s)
 	/* Only a sleeping owner costs a host call, and only the first of several wake-ups. */
 	if (atomic_exchange(&s->token, WOKEN) != ASLEEP)
 		return;
+	atomic_store_explicit(&s->waker_cpu, sleeper_cpu, memory_order_relaxed);
 	if (held.depth > 0 && held.count < HELD_MAX)
 		held.sleepers[held.count++] = s;
 	else

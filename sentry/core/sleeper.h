@@ -15,8 +15,12 @@
 #define SLEEP_FOREVER UINT64_MAX
 
 struct sleeper {
-	atomic_uint token; /* 0 none, 1 woken, 2 asleep */
+	atomic_uint token;    /* 0 none, 1 woken, 2 asleep */
+	atomic_int waker_cpu; /* sleeper_cpu of who ended the last sleep */
 };
+
+/* The CPU to which the calling thread is pinned, or -1: a hint for those that it wakes. */
+extern __thread int sleeper_cpu;
 
 void sleeper_init(struct sleeper *s);
 /* Sleeps until a wake-up or until `deadline` (CLOCK_MONOTONIC ns); takes the token.

@@ -214,6 +214,7 @@ static int exchange(struct expectation *e, enum stub_cmd cmd)
 	int r;
 
 	COUNT(asks);
+	place_ask(e->t);
 	pthread_mutex_lock(&list_lock);
 	list_add_tail(&expected, &e->node);
 	pthread_mutex_unlock(&list_lock);

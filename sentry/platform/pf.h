@@ -89,9 +89,6 @@ struct pf_thread {
 	uint32_t window_used;
 	struct place place;
 
-	atomic_ulong user_ns, system_ns;
-	uint64_t stopped_at; /* monotonic-like cycles */
-
 	struct list space_node; /* space->threads, under space->lock */
 	/* ptrace */
 	bool traced, frame_fresh, fpu_dirty;

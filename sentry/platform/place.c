@@ -8,14 +8,13 @@
  *   FREE   no pinning, sleep at once. For threads that compute.
  *   PAIR   both are pinned to the CPU where the stub was; the hand-over is a switch.
  *          For threads that make a system call every few microseconds to milliseconds.
- *   SPIN   no pinning, both spin a little before they sleep, on two CPUs. For threads
- *          that make system calls without a pause, while there are more CPUs than
- *          threads that want one.
+ *   SPIN   pinned to two CPUs, both spin a little before they sleep. For threads that make
+ *          system calls without a pause, while there are more CPUs than threads that want one.
  *
  * Pinning takes balancing away from the host, so it is kept short: a pair is let
  * go when guest code has run for OVERDUE_MS without an event, and after REPAIR_MS in
- * any case, so that the host can move it; a pair that finds another one on its CPU
- * while a CPU has none moves there.
+ * any case, so that the host can move it; a pair that shares its CPU for long while
+ * another CPU has none moves there; pairs that wake each other in turn move together.
  *
  * `active` counts threads that want a CPU: from their first run until they exit,
  * but for the time in which their task sleeps (pf_task_sleeps). All counters
@@ -24,20 +23,36 @@
  */
 #include "sentry/platform/place.h"
 
+#include <errno.h>
 #include <sched.h>
-#include <string.h>
 
 #include "common/host.h"
 #include "common/host_stub.h"
+#include "common/host_thread.h"
+#include "sentry/core/sleeper.h"
 #include "sentry/platform/pf.h"
 
 #define MAX_CPUS 1024
-#define OVERDUE_MS 4
+#define OVERDUE_MS 8
 #define REPAIR_US 50000
-#define SHORT_US 50    /* a round is short if guest code ran for less */
-#define SPIN_US 10     /* how long a spinner waits */
-#define PAIR_ROUNDS 4  /* so many short rounds make a pair, ... */
-#define SPIN_ROUNDS 64 /* ... and so many spinners */
+#define SHORT_US 500	  /* a round is short if guest code ran for less, ... */
+#define PAIR_ROUNDS 4	  /* ... and so many in a row make a pair */
+#define SPIN_US 10	  /* how long a spinner waits; quick is what both sides do in less, ... */
+#define SPIN_ROUNDS 64	  /* ... and so many quick rounds in a row are worth two CPUs */
+#define MISSES 24	  /* ... until every fifth round or so is not */
+#define CROWDED_US 1000	  /* a pair that shared its CPU for so long looks for another */
+#define NO_PULL_US 100000 /* ... and stays there at least for so long */
+#define BURST_US 100	  /* woken threads that sleep again within this time ... */
+#define PULLS 3		  /* ... so often in a row are pulled to the waker's CPU */
+
+/* Looks after pinned threads that compute (see keeper). */
+static struct {
+	pthread_mutex_t lock;
+	struct list threads; /* guarded by lock */
+	bool started;
+	atomic_bool idle;
+	atomic_uint wake;
+} keep = {.lock = PTHREAD_MUTEX_INITIALIZER, .threads = LIST_INIT(keep.threads)};
 
 static struct {
 	unsigned int ncpus; /* this sandbox may use */
@@ -50,8 +65,6 @@ static struct {
 } place;
 
 static __thread struct pf_thread *driven;
-static __thread int pinned = -1; /* the calling sentry thread's CPU */
-
 static uint64_t cycles(void)
 {
 	return __builtin_ia32_rdtsc();
@@ -87,48 +100,65 @@ void place_init(void)
 
 /* --- pinning -------------------------------------------------------------------------- */
 
+/* The calling sentry thread's CPU is sleeper_cpu. */
 static void pin_self(int cpu)
 {
-	if (pinned == cpu)
+	if (sleeper_cpu == cpu)
 		return;
 	host_set_cpu(0, cpu);
-	pinned = cpu;
+	sleeper_cpu = cpu;
 }
 
-static void count_pair(struct pf_thread *t, int n)
+static int pin_stub(struct pf_thread *t, int cpu)
 {
-	if (t->place.mode == PLACE_PAIR && t->place.active)
-		atomic_fetch_add_explicit(&place.pairs[t->place.cpu], n, memory_order_relaxed);
+	int r;
+
+	if (!space_use(t->space))
+		return -ESRCH;
+	r = host_set_cpu(t->tid, cpu);
+	space_unuse(t->space);
+	return r;
 }
 
-static void set_mode(struct pf_thread *t, enum place_mode mode, int cpu)
+static void count(int cpu, int n)
 {
-	count_pair(t, -1);
-	t->place.mode = mode;
-	t->place.cpu = cpu;
-	count_pair(t, 1);
+	atomic_fetch_add_explicit(&place.pairs[cpu], n, memory_order_relaxed);
 }
 
-/* Both to `cpu`, or nowhere in particular if the host refuses. */
+static void count_pair(const struct place *p, int n)
+{
+	if (!p->active || p->mode == PLACE_FREE)
+		return;
+	count(p->cpu, n);
+	if (p->mode == PLACE_SPIN)
+		count(p->stub_cpu, n);
+}
+
+static void set_mode(struct place *p, enum place_mode mode, int cpu, int stub_cpu)
+{
+	count_pair(p, -1);
+	p->mode = mode;
+	p->cpu = cpu;
+	p->stub_cpu = stub_cpu;
+	p->crowded_at = 0;
+	count_pair(p, 1);
+}
+
+/* Both to `cpu`, unless the host refuses. */
 static void pair_up(struct pf_thread *t, int cpu)
 {
-	if (!space_use(t->space))
+	if (pin_stub(t, cpu) < 0)
 		return;
-	if (host_set_cpu(t->tid, cpu) == 0) {
-		set_mode(t, PLACE_PAIR, cpu);
-		t->place.paired_at = cycles();
-		pin_self(cpu);
-	}
-	space_unuse(t->space);
+	set_mode(&t->place, PLACE_PAIR, cpu, cpu);
+	t->place.paired_at = cycles();
+	pin_self(cpu);
 }
 
-static void let_go(struct pf_thread *t, enum place_mode mode)
+static void let_go(struct pf_thread *t)
 {
-	if (t->place.mode == PLACE_PAIR && space_use(t->space)) {
-		host_set_cpu(t->tid, -1);
-		space_unuse(t->space);
-	}
-	set_mode(t, mode, -1);
+	if (t->place.mode != PLACE_FREE)
+		pin_stub(t, -1);
+	set_mode(&t->place, PLACE_FREE, -1, -1);
 	pin_self(-1);
 }
 
@@ -145,22 +175,118 @@ static int idle_cpu(void)
 	return -1;
 }
 
+/* --- the keeper ---------------------------------------------------------------------------- */
+
+static void keeper_wake(void)
+{
+	atomic_fetch_add(&keep.wake, 1);
+	host_futex_wake(&keep.wake, 1);
+}
+
+/* Guest code that runs for long makes no events, so its driver cannot let it go. */
+static void release_overdue(void)
+{
+	struct place *p;
+	uint64_t now = cycles();
+
+	pthread_mutex_lock(&keep.lock);
+	list_for_each (p, &keep.threads, node) {
+		struct pf_thread *t = container_of(p, struct pf_thread, place);
+		uint64_t since = atomic_load(&p->running_since);
+
+		if (since && since < now && now - since > us(1000 * OVERDUE_MS) &&
+		    !atomic_exchange(&p->released, true))
+			pin_stub(t, -1);
+	}
+	pthread_mutex_unlock(&keep.lock);
+}
+
+/* Ticks while there is an active thread; otherwise it sleeps until there is one. */
+static void *keeper(void *arg)
+{
+	for (;;) {
+		unsigned int seen = atomic_load(&keep.wake);
+		bool idle = atomic_load_explicit(&place.active, memory_order_relaxed) == 0;
+
+		atomic_store(&keep.idle, idle);
+		if (idle && atomic_load(&place.active) > 0)
+			continue;
+		host_futex_wait(&keep.wake, seen,
+				idle ? UINT64_MAX
+				     : host_monotonic_ns() + OVERDUE_MS * NSEC_PER_MSEC);
+		release_overdue();
+	}
+	return NULL;
+}
+
+static void keep_thread(struct pf_thread *t)
+{
+	pthread_mutex_lock(&keep.lock);
+	if (!keep.started && host_thread_start("keeper", keeper, NULL) < 0)
+		place.pin = false;
+	keep.started = true;
+	if (!t->place.node.next)
+		list_init(&t->place.node);
+	list_del(&t->place.node);
+	list_add(&keep.threads, &t->place.node);
+	pthread_mutex_unlock(&keep.lock);
+}
+
+static void unkeep_thread(struct pf_thread *t)
+{
+	pthread_mutex_lock(&keep.lock);
+	if (t->place.node.next)
+		list_del(&t->place.node);
+	pthread_mutex_unlock(&keep.lock);
+}
+
 /* --- who wants a CPU ---------------------------------------------------------------------- */
 
 static void set_active(struct pf_thread *t, bool active)
 {
 	if (t->place.active == active)
 		return;
-	count_pair(t, -1);
+	count_pair(&t->place, -1);
 	t->place.active = active;
-	count_pair(t, 1);
+	count_pair(&t->place, 1);
 	atomic_fetch_add_explicit(&place.active, active ? 1 : -1, memory_order_relaxed);
+	if (active && atomic_load(&keep.idle))
+		keeper_wake();
+}
+
+/*
+ * Threads that wake each other and sleep again at once (over a pipe, say) belong on one CPU. Of two
+ * on different ones the one on the higher moves, so that they do not swap.
+ */
+static void woken_by(struct pf_thread *t, int cpu)
+{
+	struct place *p = &t->place;
+
+	if (p->mode != PLACE_PAIR || cpu < 0 || cpu >= p->cpu) {
+		p->pulls = 0;
+		return;
+	}
+	if (++p->pulls < PULLS || cycles() < p->no_pull_until)
+		return;
+	p->pulls = 0;
+	pair_up(t, cpu);
 }
 
 void pf_task_sleeps(bool asleep)
 {
-	if (driven)
-		set_active(driven, !asleep);
+	struct pf_thread *t = driven;
+
+	if (!t || !place.pin)
+		return;
+	set_active(t, !asleep);
+	if (asleep) {
+		if (cycles() - t->place.woken_at > us(BURST_US))
+			t->place.pulls = 0;
+	} else {
+		t->place.woken_at = cycles();
+		t->place.stopped_at = 0;
+		woken_by(t, atomic_load_explicit(&sleeper_self()->waker_cpu, memory_order_relaxed));
+	}
 }
 
 static bool take_token(struct pf_thread *t)
@@ -184,10 +310,14 @@ static void drop_token(struct pf_thread *t)
 void place_attach(struct pf_thread *t)
 {
 	driven = t;
+	if (!place.pin)
+		return;
+	keep_thread(t);
+	t->place.spin_rounds = SPIN_ROUNDS;
 	if (t->place.mode == PLACE_PAIR)
 		pin_self(t->place.cpu);
-	else if (pinned >= 0)
-		pair_up(t, pinned); /* an exec: the new stub joins */
+	else if (sleeper_cpu >= 0)
+		pair_up(t, sleeper_cpu); /* an exec: the new stub joins */
 }
 
 void place_inherit(struct pf_thread *child, const struct pf_thread *parent)
@@ -201,6 +331,7 @@ void place_inherit(struct pf_thread *child, const struct pf_thread *parent)
 
 void place_leave(struct pf_thread *t)
 {
+	unkeep_thread(t);
 	drop_token(t);
 	set_active(t, false);
 	if (driven == t)
@@ -209,39 +340,95 @@ void place_leave(struct pf_thread *t)
 
 /* --- a round ------------------------------------------------------------------------------- */
 
-/* The pair is on the CPU of another one, or has been on its own for long. */
+/* The pair shares its CPU with another one, or has been pinned for long. */
 static void review_pair(struct pf_thread *t)
 {
-	uint64_t age = cycles() - t->place.paired_at;
-	int cpu = -1;
+	struct place *p = &t->place;
+	uint64_t now = cycles();
+	int cpu;
 
-	if (age < us(200))
-		return;
-	if (atomic_load_explicit(&place.pairs[t->place.cpu], memory_order_relaxed) > 1)
+	if (atomic_load_explicit(&place.pairs[p->cpu], memory_order_relaxed) <= 1)
+		p->crowded_at = 0;
+	else if (p->crowded_at == 0)
+		p->crowded_at = now;
+	if (p->crowded_at && now - p->crowded_at > us(CROWDED_US)) {
 		cpu = idle_cpu();
-	if (cpu >= 0)
-		pair_up(t, cpu);
-	else if (age > us(REPAIR_US))
-		let_go(t, PLACE_FREE);
+		p->crowded_at = now;
+		if (cpu >= 0) {
+			p->no_pull_until = now + us(NO_PULL_US);
+			pair_up(t, cpu);
+			return;
+		}
+	}
+	if (now - p->paired_at > us(REPAIR_US))
+		let_go(t);
+}
+
+/* On two CPUs: the driver stays, the stub moves. */
+static void spread(struct pf_thread *t)
+{
+	struct place *p = &t->place;
+	int cpu = idle_cpu();
+
+	if (cpu < 0 || pin_stub(t, cpu) < 0)
+		return;
+	set_mode(p, PLACE_SPIN, p->cpu, cpu);
+	p->misses = 0;
+}
+
+/* Spinning does not pay (any more): together again, and not soon spread again. */
+static void unspread(struct pf_thread *t)
+{
+	struct place *p = &t->place;
+
+	p->spin_rounds = min(p->spin_rounds * 2, 1U << 16);
+	p->quick_rounds = 0;
+	pair_up(t, p->cpu);
+}
+
+static void quick(struct place *p)
+{
+	p->quick_rounds = min(p->quick_rounds + 1, 1U << 20);
+	if (p->misses)
+		p->misses--;
+}
+
+static void not_quick(struct place *p)
+{
+	p->quick_rounds = 0;
+	p->misses += 4;
 }
 
 uint32_t place_before(struct pf_thread *t)
 {
 	struct place *p = &t->place;
 
-	set_active(t, true);
 	if (!place.pin)
 		return 0;
-	if (pf.config.spin && p->short_rounds >= SPIN_ROUNDS && take_token(t)) {
-		if (p->mode != PLACE_SPIN)
-			let_go(t, PLACE_SPIN);
-		return SPIN_US * 20;
-	}
-	if (p->mode == PLACE_SPIN)
-		set_mode(t, PLACE_FREE, -1);
-	if (p->mode == PLACE_PAIR)
+	set_active(t, true);
+	if (p->stopped_at && cycles() - p->stopped_at > us(SPIN_US))
+		not_quick(p);
+	if (p->mode == PLACE_SPIN && (p->misses > MISSES || !take_token(t)))
+		unspread(t);
+	else if (p->mode == PLACE_PAIR)
 		review_pair(t);
-	return 0;
+	if (pf.config.spin && p->mode == PLACE_PAIR && p->quick_rounds >= p->spin_rounds &&
+	    take_token(t))
+		spread(t);
+	if (p->mode != PLACE_FREE)
+		atomic_store_explicit(&p->running_since, cycles(), memory_order_relaxed);
+	return p->mode == PLACE_SPIN ? SPIN_US * 20 : 0;
+}
+
+void place_ask(struct pf_thread *t)
+{
+	struct place *p = &t->place;
+
+	if (p->mode != PLACE_SPIN)
+		return;
+	p->misses += MISSES / 2;
+	if (p->misses > MISSES)
+		unspread(t);
 }
 
 bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value)
@@ -260,34 +447,34 @@ bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value)
 			__builtin_ia32_pause();
 		}
 	} while (cycles() < end);
-	/* Not the thread that it seemed to be. */
-	t->place.short_rounds = PAIR_ROUNDS;
 	return false;
-}
-
-int place_timeout(const struct pf_thread *t)
-{
-	return t->place.mode == PLACE_PAIR ? OVERDUE_MS : -1;
-}
-
-void place_overdue(struct pf_thread *t)
-{
-	let_go(t, PLACE_FREE);
-	t->place.short_rounds = 0;
 }
 
 void place_after(struct pf_thread *t, uint32_t cpu, uint64_t guest_cycles)
 {
 	struct place *p = &t->place;
 
+	if (!place.pin)
+		return;
 	drop_token(t);
+	atomic_store_explicit(&p->running_since, 0, memory_order_relaxed);
+	if (atomic_load_explicit(&p->released, memory_order_relaxed)) {
+		atomic_store(&p->released, false);
+		p->short_rounds = 0;
+		let_go(t);
+	}
+	p->stopped_at = cycles();
+	if (guest_cycles < us(SPIN_US))
+		quick(p);
+	else
+		not_quick(p);
 	if (guest_cycles < us(SHORT_US))
-		p->short_rounds = min(p->short_rounds + 1, 1000000U);
+		p->short_rounds = min(p->short_rounds + 1, 1U << 20);
 	else if (guest_cycles > us(1000 * OVERDUE_MS))
 		p->short_rounds = 0;
-	else
-		p->short_rounds = min(p->short_rounds, (uint32_t)PAIR_ROUNDS);
-	if (place.pin && p->mode == PLACE_FREE && p->short_rounds >= PAIR_ROUNDS &&
-	    cpu < MAX_CPUS && place.allowed[cpu])
+	if (p->mode == PLACE_FREE && p->short_rounds >= PAIR_ROUNDS && cpu < MAX_CPUS &&
+	    place.allowed[cpu])
 		pair_up(t, (int)cpu);
+	if (p->mode == PLACE_SPIN && p->quick_rounds > 100 * p->spin_rounds)
+		p->spin_rounds = SPIN_ROUNDS; /* it did pay */
 }

@@ -2,7 +2,9 @@
 #ifndef GARRISON_SENTRY_PLATFORM_PLACE_H
 #define GARRISON_SENTRY_PLATFORM_PLACE_H
 
-#include "common/base.h"
+#include <stdatomic.h>
+
+#include "common/list.h"
 
 struct pf_thread;
 
@@ -11,12 +13,23 @@ enum place_mode { PLACE_FREE, PLACE_PAIR, PLACE_SPIN };
 /* In struct pf_thread; its driver's. */
 struct place {
 	enum place_mode mode;
-	bool active;	       /* counted as wanting a CPU */
-	bool token;	       /* counted as a spinner */
-	int cpu;	       /* PAIR: where both are pinned */
-	uint32_t short_rounds; /* in a row */
-	uint64_t paired_at;    /* cycles */
-	uint64_t run_at;
+	bool active;  /* counted as wanting a CPU */
+	bool token;   /* counted as a spinner */
+	int cpu;      /* PAIR: where both are pinned; SPIN: the driver */
+	int stub_cpu; /* SPIN: the stub */
+
+	uint32_t short_rounds; /* in a row: worth a pair */
+	uint32_t quick_rounds; /* in a row: worth spinning */
+	uint32_t misses;       /* SPIN: grows fourfold with rounds that were not quick */
+	uint32_t spin_rounds;  /* quick rounds before spinning is tried (again) */
+	uint32_t pulls;	       /* short bursts in a row that a thread on another CPU began */
+	/* The keeper's: since when guest code runs (cycles, 0: it does not), and whether the keeper
+	 * has let the stub go. */
+	atomic_ulong running_since;
+	atomic_bool released;
+	struct list node; /* guarded by the keeper's lock */
+	/* cycles */
+	uint64_t paired_at, stopped_at, woken_at, crowded_at, no_pull_until;
 };
 
 void place_init(void);
@@ -31,9 +44,8 @@ void place_leave(struct pf_thread *t);
 uint32_t place_before(struct pf_thread *t);
 /* Waits for *word == value for as long as spinning is right. True: it came. */
 bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value) MUST_CHECK;
-/* The driver sleeps; how long until place_overdue must be called, in ms (-1: never). */
-int place_timeout(const struct pf_thread *t);
-void place_overdue(struct pf_thread *t);
+/* t is about to be told to ask: with two CPUs that takes several slow wake-ups. */
+void place_ask(struct pf_thread *t);
 /* After an event. The stub says on which CPU it ran, and for how long. */
 void place_after(struct pf_thread *t, uint32_t cpu, uint64_t guest_cycles);
 

@@ -153,12 +153,6 @@ void pf_fpu_reset(struct pf_thread *t)
 	pf.ops->fpu_changed(t);
 }
 
-void pf_thread_times(struct pf_thread *t, uint64_t *user, uint64_t *system)
-{
-	*user = atomic_load(&t->user_ns);
-	*system = atomic_load(&t->system_ns);
-}
-
 void pf_stats(struct pf_stats *out)
 {
 	*out = (struct pf_stats){

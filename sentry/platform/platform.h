@@ -131,10 +131,6 @@ int pf_fpu_set(struct pf_thread *t, const void *buf, size_t size) MUST_CHECK;
 /* The initial state, as after execve. */
 void pf_fpu_reset(struct pf_thread *t);
 
-/* CPU time in ns that the thread (user: in guest code; system: in the sentry on its
- * behalf) has used; any thread. Approximate. */
-void pf_thread_times(struct pf_thread *t, uint64_t *user, uint64_t *system);
-
 /* --- memory layout (through a stopped thread of the space) ------------------------------ */
 
 /* As mmap(2) at a fixed address (MAP_FIXED is implied), page-aligned, inside the guest's

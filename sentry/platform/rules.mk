@@ -27,7 +27,7 @@ SENTRY_EXTRA_OBJ += $(STUB_B)/image.o
 
 # tests/bench/pf_bench: times the platform alone.
 PF_BENCH_SRC := $(wildcard sentry/platform/*.c sentry/platform/systrap/*.c sentry/platform/ptrace/*.c) \
-	$(wildcard common/host*.c) common/log.c common/mem.c
+	$(wildcard common/host*.c) common/log.c common/mem.c sentry/core/sleeper.c
 $(B)/tests/bench/pf_bench: $(B)/obj/tests/bench/pf_bench.o $(call objects,$(PF_BENCH_SRC)) $(STUB_B)/image.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(LIBS_COMMON) -o $@

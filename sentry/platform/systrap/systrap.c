@@ -54,8 +54,7 @@ static void sleep_for_turn(struct pf_thread *t)
 
 		if (turn == TURN_SENTRY)
 			break;
-		if (host_shared_futex_wait(&m->turn, turn, place_timeout(t)) == -ETIMEDOUT)
-			place_overdue(t);
+		host_shared_futex_wait(&m->turn, turn);
 	}
 	__atomic_store_n(&m->sentry_sleeps, 0, __ATOMIC_RELAXED);
 }

@@ -1,4 +1,4 @@
-/* link: sentry/platform/[a-z]*.c sentry/platform/systrap/[a-z]*.c sentry/platform/ptrace/[a-z]*.c common/host[a-z_]*.c common/host.c common/log.c common/mem.c */
+/* link: sentry/platform/[a-z]*.c sentry/platform/systrap/[a-z]*.c sentry/platform/ptrace/[a-z]*.c common/host[a-z_]*.c common/host.c common/log.c common/mem.c sentry/core/sleeper.c */
 /*
  * A hostile stub: while guest code runs and the sentry serves it, another thread
  * writes random words into the slot, as the guest could. The sentry may see

@@ -1,4 +1,4 @@
-/* link: sentry/platform/[a-z]*.c sentry/platform/systrap/[a-z]*.c sentry/platform/ptrace/[a-z]*.c common/host[a-z_]*.c common/host.c common/log.c common/mem.c */
+/* link: sentry/platform/[a-z]*.c sentry/platform/systrap/[a-z]*.c sentry/platform/ptrace/[a-z]*.c common/host[a-z_]*.c common/host.c common/log.c common/mem.c sentry/core/sleeper.c */
 /*
  * The platform from the sentry's side: small pieces of guest code, written in
  * assembly below, run in real stubs, and every event and effect is checked.
