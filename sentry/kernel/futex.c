@@ -225,8 +225,7 @@ static bool matches(const struct futex_waiter *w, const struct futex_key *key)
 	return futex_key_equal(&w->key, key);
 }
 
-static long wake_locked(struct futex_bucket *b, const struct futex_key *key, int n, uint32_t bitset,
-			struct futex_wakes *wakes)
+static long wake_locked(struct futex_bucket *b, const struct futex_key *key, int n, uint32_t bitset)
 {
 	struct futex_waiter *w, *tmp;
 	long woken = 0;
