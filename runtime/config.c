@@ -233,6 +233,53 @@ static int parse_resources(const struct source *s, const struct place *linux_pla
 	return r == 0 ? get_limit(s, &pids, "limit", &l->pids) : r;
 }
 
+/* Without id translation in the gofer only the identity can be honoured. */
+static int check_mappings(const struct source *s, const struct place *p, const char *key)
+{
+	const json_t *array = NULL, *o;
+	size_t i;
+	int r = get_array(s, p, key, &array);
+
+	json_array_foreach(array, i, o)
+	{
+		if (json_integer_value(json_object_get(o, "hostID")) !=
+		    json_integer_value(json_object_get(o, "containerID")))
+			return bad_field(s, p, key,
+					 "element %zu: only identity mappings are supported", i);
+	}
+	return r;
+}
+
+static int check_refused(const struct source *s, const struct place *p)
+{
+	static const char *const refused[] = {"intelRdt", "timeOffsets", "personality"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+		if (json_object_get(p->o, refused[i]))
+			return bad_field(s, p, refused[i], "is not supported");
+	return 0;
+}
+
+static int parse_sysctl(const struct source *s, const struct place *linux_place, struct config *c)
+{
+	struct place p = {.name = "linux.sysctl"};
+	const char *key;
+	json_t *v;
+	int r = get_object(s, linux_place, "sysctl", &p.o);
+
+	if (r < 0)
+		return r;
+	c->sysctl = p.o;
+	json_object_foreach((json_t *)p.o, key, v)
+	{
+		if (!json_is_string(v))
+			return bad_field(s, &p, key, "must be a string");
+		if (strchr(key, '/') || strstr(key, ".."))
+			return bad_field(s, &p, key, "is not the name of a sysctl");
+	}
+	return 0;
+}
+
 static int parse_linux(const struct source *s, const struct place *top, struct config *c)
 {
 	struct place p = {.name = "linux"};
@@ -252,9 +299,13 @@ static int parse_linux(const struct source *s, const struct place *top, struct c
 		r = get_strings(s, &p, "maskedPaths", &c->masked);
 	if (r == 0)
 		r = get_strings(s, &p, "readonlyPaths", &c->read_only_paths);
-	if (r == 0 && json_object_get(p.o, "intelRdt"))
-		r = bad_field(s, &p, "intelRdt", "is not supported");
-	return r;
+	if (r == 0)
+		r = check_mappings(s, &p, "uidMappings");
+	if (r == 0)
+		r = check_mappings(s, &p, "gidMappings");
+	if (r == 0)
+		r = check_refused(s, &p);
+	return r == 0 ? parse_sysctl(s, &p, c) : r;
 }
 
 static int parse_rest(const struct source *s, const struct place *top, struct config *c)

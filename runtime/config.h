@@ -42,8 +42,8 @@ struct config {
 	struct config_mount *mounts;
 	size_t nmounts;
 	json_t *devices; /* owned: as the sentry wants them */
-	const json_t *masked, *read_only_paths, *hooks, *annotations; /* or NULL */
-	const char *cgroups_path;				      /* or NULL */
+	const json_t *masked, *read_only_paths, *hooks, *annotations, *sysctl; /* or NULL */
+	const char *cgroups_path;					       /* or NULL */
 	struct config_limits limits;
 	bool new_net, new_cgroup; /* a namespace entry is there */
 	const char *net_path;	  /* to join, or NULL */

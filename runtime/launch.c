@@ -14,11 +14,21 @@
 #include "common/mem.h"
 #include "runtime/client.h"
 #include "runtime/exports.h"
+#include "runtime/mountpoints.h"
 #include "runtime/spawn.h"
 
 static const char *const lean_env[] = {"MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESHOLD_=131072", NULL};
 
 /* --- exports ------------------------------------------------------------------------- */
+
+static int make_mountpoints(const struct config *c, struct error *e)
+{
+	SCOPED_FD int root = host_openat(AT_FDCWD, c->rootfs, O_PATH | O_DIRECTORY, 0);
+
+	if (root < 0)
+		return error_errno(e, root, "%s: root.path: %s", c->file, c->rootfs);
+	return mountpoints_make(root, c, e);
+}
 
 static int open_exports(struct launch *l, struct exports *x, struct error *e)
 {
@@ -29,6 +39,11 @@ static int open_exports(struct launch *l, struct exports *x, struct error *e)
 
 	if (r < 0)
 		return error_wrap(e, "%s: root.path", c->file);
+	if (c->readonly && !l->overlay) {
+		r = make_mountpoints(c, e);
+		if (r < 0)
+			return r;
+	}
 	for (size_t i = 0; i < c->nmounts; i++) {
 		const struct config_mount *m = &c->mounts[i];
 		SCOPED_FREE char *path = NULL;
@@ -72,12 +87,31 @@ static json_t *mounts_request(const struct config *c, const struct exports *x)
 	return list;
 }
 
+/* "0-3,7": 5 */
+static int cpus_in_list(const char *list)
+{
+	int n = 0;
+
+	while (*list) {
+		char *end;
+		long from = strtol(list, &end, 10), to = from;
+
+		if (*end == '-')
+			to = strtol(end + 1, &end, 10);
+		n += (int)max(to - from + 1, 0L);
+		list = *end == ',' ? end + 1 : "";
+	}
+	return max(n, 1);
+}
+
 static unsigned int count_cpus(const struct config_limits *limits)
 {
 	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 	int64_t period = limits->cpu_period > 0 ? limits->cpu_period : 100000;
 
+	if (limits->cpus && *limits->cpus)
+		n = min(n, cpus_in_list(limits->cpus));
 	if (limits->cpu_quota > 0)
 		n = (int)min((int64_t)n, (limits->cpu_quota + period - 1) / period);
 	return (unsigned int)max(n, 1);
@@ -95,17 +129,17 @@ static json_t *create_request(const struct launch *l, const struct exports *x)
 	json_t *root = json_pack("{si,ss,sb,sb}", "export", 0, "source", "rootfs", "readonly",
 				 c->readonly, "overlay", l->overlay);
 
-	return json_pack("{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,so,so,so,so,so,sO}", "op", "create", "id",
-			 l->state.id, "hostname", c->hostname ? c->hostname : "garrison",
-			 "domainname", c->domainname ? c->domainname : "(none)", "cgroup",
-			 l->state.cgroup_path ? l->state.cgroup_path : "/", "bound",
-			 json_object_get(caps, "bounding"), "memoryLimit",
-			 (json_int_t)max(c->limits.memory, (int64_t)0), "pidsLimit",
-			 (json_int_t)max(c->limits.pids, (int64_t)0), "ncpus",
-			 count_cpus(&c->limits), "terminal", c->process.terminal, "root", root,
-			 "mounts", mounts_request(c, x), "devices", list_or_empty(c->devices),
-			 "masked", list_or_empty(c->masked), "readonly",
-			 list_or_empty(c->read_only_paths), "process", c->process.request);
+	return json_pack(
+	    "{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,so,so,so,so,so,sO*,sO}", "op", "create", "id",
+	    l->state.id, "hostname", c->hostname ? c->hostname : "garrison", "domainname",
+	    c->domainname ? c->domainname : "(none)", "cgroup",
+	    l->state.cgroup_path ? l->state.cgroup_path : "/", "bound",
+	    json_object_get(caps, "bounding"), "memoryLimit",
+	    (json_int_t)max(c->limits.memory, (int64_t)0), "pidsLimit",
+	    (json_int_t)max(c->limits.pids, (int64_t)0), "ncpus", count_cpus(&c->limits),
+	    "terminal", c->process.terminal, "root", root, "mounts", mounts_request(c, x),
+	    "devices", list_or_empty(c->devices), "masked", list_or_empty(c->masked), "readonly",
+	    list_or_empty(c->read_only_paths), "sysctl", c->sysctl, "process", c->process.request);
 }
 
 /* Adds stdio or the terminal's slave behind the exports' channels. */

@@ -4,7 +4,7 @@
  * create: {id, hostname, domainname, cgroup, bound (capability bits), memoryLimit,
  * pidsLimit, ncpus, terminal, root: {export, source, readonly, overlay, shared},
  * mounts: [{type, source, destination, data, flags, propagation, export, shared, file}],
- * devices: [{path, mode, major, minor, uid, gid}], masked: [], readonly: [], process,
+ * sysctl: {name: value}, devices: [{path, mode, major, minor, uid, gid}], masked: [], readonly: [], process,
  * stdio | tty}. Numbers under "export", "stdio" and "tty" index the message's fds.
  */
 #include <errno.h>
@@ -62,6 +62,18 @@ static struct container_device *read_devices(struct request *rq, struct containe
 	return list;
 }
 
+static struct container_sysctl *read_sysctls(struct request *rq, struct container_config *config)
+{
+	json_t *all = json_object_get(rq->body, "sysctl"), *v;
+	struct container_sysctl *list = xmalloc((json_object_size(all) + 1) * sizeof(*list));
+	const char *key;
+
+	json_object_foreach(all, key, v) list[config->nsysctls++] =
+	    (struct container_sysctl){key, json_string_value(v)};
+	config->sysctls = list;
+	return list;
+}
+
 static void read_config(struct request *rq, struct container_config *config)
 {
 	const json_t *root = json_object_get(rq->body, "root");
@@ -105,6 +117,7 @@ static int build_container(struct request *rq, struct container **out)
 	read_config(rq, &config);
 	{
 		UNUSED SCOPED_FREE struct container_device *devices = read_devices(rq, &config);
+		UNUSED SCOPED_FREE struct container_sysctl *sysctls = read_sysctls(rq, &config);
 		SCOPED_FREE char **masked = json_get_strings(rq->body, "masked");
 		SCOPED_FREE char **readonly = json_get_strings(rq->body, "readonly");
 

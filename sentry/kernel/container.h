@@ -59,6 +59,11 @@ struct container_device {
 	uint32_t uid, gid;
 };
 
+/* A file below /proc/sys to write. */
+struct container_sysctl {
+	const char *name, *value; /* "net.ipv4.ip_forward" */
+};
+
 struct container_config {
 	const char *id, *hostname, *domainname, *cgroup_path;
 	capset cap_bound;
@@ -75,6 +80,8 @@ struct container_config {
 	size_t nmounts;
 	const struct container_device *devices;
 	size_t ndevices;
+	const struct container_sysctl *sysctls;
+	size_t nsysctls;
 	char *const *masked, *const *readonly; /* NULL-terminated lists of paths */
 };
 

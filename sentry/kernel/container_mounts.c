@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 
 #include "common/host.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "sentry/fs/gofer/gofer.h"
 #include "sentry/fs/mount.h"
@@ -305,6 +306,28 @@ static int restrict_paths(struct builder *b, const struct container_config *conf
 	return r;
 }
 
+static int write_sysctl(struct builder *b, const struct container_sysctl *c)
+{
+	SCOPED_FREE char *path = xasprintf("/proc/sys/%s", c->name);
+	struct file *f;
+	ssize_t r;
+
+	for (char *p = path + strlen("/proc/sys/"); *p; p++)
+		if (*p == '.')
+			*p = '/';
+	r = vfs_open(&b->env, NULL, path, O_WRONLY, 0, 0, &f);
+	if (r == 0) {
+		r = file_write(f, c->value, strlen(c->value), NULL);
+		file_put(f);
+	}
+	/* Engines set some of the network's by default: what we have not got is no error. */
+	if (r < 0 && strncmp(c->name, "net.", 4) == 0) {
+		log_warn("sysctl %s: %s", c->name, strerror((int)-r));
+		return 0;
+	}
+	return r < 0 ? fail(b, (int)r, "linux.sysctl: cannot set", c->name) : 0;
+}
+
 static int mount_overlay(struct superblock *lower, struct superblock **out)
 {
 	const struct fs_type *tmpfs = fs_type_find("tmpfs");
@@ -346,6 +369,8 @@ static int populate(struct builder *b, struct container_config *config)
 	/* As runc does it; a read-only root keeps what it has, and the start fails later. */
 	if (r == 0 && make_place(b, config->cwd, false) < 0 && !config->root_readonly)
 		r = fail(b, -ENOENT, "cannot make process.cwd", config->cwd);
+	for (size_t i = 0; r == 0 && i < config->nsysctls; i++)
+		r = write_sysctl(b, &config->sysctls[i]);
 	for (size_t i = 0; r == 0 && i < config->nmounts; i++)
 		r = finish_mount(b, &config->mounts[i]);
 	return r == 0 ? restrict_paths(b, config) : r;
