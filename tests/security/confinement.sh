@@ -58,7 +58,7 @@ for t in /proc/"$sentry"/task/*; do
 	[ "$(of_status "$sentry/task/${t##*/}" Seccomp)" = 2 ] || not_ok "sentry: thread ${t##*/} has a filter"
 done
 ok "sentry: all threads looked at"
-no_stray_fds "$sentry" sentry "/dev/null|socket:\[[0-9]+\]|pipe:\[[0-9]+\]|anon_inode:\[(eventfd|eventpoll|timerfd)\]|anon_inode:seccomp( notify)?|/memfd:.*|$state/c1/log|$work/out|/(usr/)?(bin|lib|lib64)/.*|/etc/ld.so.cache"
+no_stray_fds "$sentry" sentry "/dev/null|socket:\[[0-9]+\]|pipe:\[[0-9]+\]|anon_inode:\[(eventfd|eventpoll|timerfd)\]|anon_inode:seccomp( notify)?|/memfd:.*|$state/c1/log|$work/out|/(usr/)?(bin|lib|lib64)/.*|/etc/ld.so.cache|/proc/(cpuinfo|meminfo|loadavg|stat|uptime)"
 
 n=0
 for stub in $(children "$sentry"); do

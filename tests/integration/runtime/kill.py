@@ -134,6 +134,20 @@ def one(victim, cid):
     return None
 
 
+def programs():
+    """Pids of running programs of this build."""
+    libexec = os.path.realpath(os.path.join(os.path.dirname(GARRISON), "../libexec/garrison"))
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(libexec) and alive(pid):
+                found.add(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+before = programs()
 for victim in VICTIMS:
     problems = []
     for i in range(ROUNDS):
@@ -142,3 +156,11 @@ for victim in VICTIMS:
             problems.append(f"round {i}: {why}")
     print(f"not ok SIGKILL of {victim} ({'; '.join(problems[:3])})" if problems
           else f"ok SIGKILL of {victim} at {ROUNDS} random moments", flush=True)
+
+deadline = time.time() + 5
+while programs() - before and time.time() < deadline:
+    time.sleep(0.1)
+left = programs() - before
+for pid in left:
+    kill(pid)
+print(f"not ok no program of ours is left ({left})" if left else "ok no program of ours is left")
