@@ -152,14 +152,19 @@ void mount_set_ns_locked(struct mount *m, struct mount_ns *ns)
 }
 
 /* Leaves first, so that each goes while its parent is still linked. */
-void mount_umount_tree_locked(struct mount *m, struct list *gone)
+void mount_umount_tree_locked(struct mount *top, struct list *gone)
 {
-	while (!list_empty(&m->children))
-		mount_umount_tree_locked(list_first(&m->children, struct mount, sibling), gone);
-	mount_set_ns_locked(m, NULL);
-	propagation_leave_locked(m);
-	mount_unlink_locked(m);
-	list_add_tail(gone, &m->all);
+	for (bool last = false; !last;) {
+		struct mount *m = top;
+
+		while (!list_empty(&m->children))
+			m = list_first(&m->children, struct mount, sibling);
+		last = m == top;
+		mount_set_ns_locked(m, NULL);
+		propagation_leave_locked(m);
+		mount_unlink_locked(m);
+		list_add_tail(gone, &m->all);
+	}
 }
 
 void mount_put_list(struct list *gone)

@@ -5,6 +5,8 @@
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/walk.h"
 
+#define MAX_DEPTH 200 /* of mounts upon mounts; Linux has no limit */
+
 static bool is_mount_root(const struct path *p)
 {
 	return p->dentry == p->mnt->root;
@@ -13,6 +15,15 @@ static bool is_mount_root(const struct path *p)
 static bool is_dir(const struct dentry *d)
 {
 	return S_ISDIR(d->inode->mode);
+}
+
+static unsigned int depth_of(const struct mount *m)
+{
+	unsigned int depth = 0;
+
+	for (; m; m = m->parent)
+		depth++;
+	return depth;
 }
 
 /* May a tree rooted in `root` lie on `at`, in ns? */
@@ -24,7 +35,8 @@ static int check_place(struct mount_ns *ns, const struct path *at, const struct 
 		return -ENOENT;
 	if (is_dir(root) != is_dir(at->dentry))
 		return -ENOTDIR;
-	return 0;
+	/* Trees of mounts are copied by recursion. */
+	return depth_of(at->mnt) < MAX_DEPTH ? 0 : -ENOSPC;
 }
 
 /* Takes the reference on m, the root of a detached tree. */
@@ -36,7 +48,7 @@ static int attach_locked(struct mount_ns *ns, struct mount *m, const struct path
 	if (err == 0 && ns->count + mount_tree_count(m) > MAX_MOUNTS)
 		err = -ENOSPC;
 	if (err == 0)
-		err = propagation_attach_locked(m, at->mnt, at->dentry);
+		err = propagation_attach_locked(m, at->mnt, at->dentry, gone);
 	if (err < 0) {
 		mount_umount_tree_locked(m, gone);
 		return err;
@@ -93,7 +105,8 @@ static bool is_below(struct mount *m, const struct mount *top)
 	return false;
 }
 
-static int move_locked(struct mount_ns *ns, const struct path *from, const struct path *at)
+static int move_locked(struct mount_ns *ns, const struct path *from, const struct path *at,
+		       struct list *gone)
 {
 	struct mount *m = from->mnt;
 	int err;
@@ -106,7 +119,7 @@ static int move_locked(struct mount_ns *ns, const struct path *from, const struc
 		return -ELOOP;
 	err = check_place(ns, at, m->root);
 	if (err == 0)
-		err = propagation_attach_locked(m, at->mnt, at->dentry);
+		err = propagation_attach_locked(m, at->mnt, at->dentry, gone);
 	if (err < 0)
 		return err;
 	mount_unlink_locked(m);
@@ -119,7 +132,7 @@ int mount_move(struct mount_ns *ns, const struct path *from, const struct path *
 	struct list gone = LIST_INIT(gone);
 
 	mutex_lock(&mount_lock);
-	return finish(ns, move_locked(ns, from, at), &gone);
+	return finish(ns, move_locked(ns, from, at, &gone), &gone);
 }
 
 int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flags)

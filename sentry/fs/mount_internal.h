@@ -51,7 +51,8 @@ void propagation_set_locked(struct mount *m, unsigned long type);
 void propagation_join_locked(struct mount *m, struct mount *of);
 void propagation_leave_locked(struct mount *m);
 /* Copies `tree`, which is about to lie on (parent, mountpoint), to all that receive. */
-int propagation_attach_locked(struct mount *tree, struct mount *parent, struct dentry *mountpoint);
+int propagation_attach_locked(struct mount *tree, struct mount *parent, struct dentry *mountpoint,
+			      struct list *gone);
 void propagation_umount_locked(struct mount *m, struct list *gone);
 bool propagation_busy_locked(struct mount *m);
 

@@ -94,20 +94,22 @@ void propagation_set_locked(struct mount *m, unsigned long type)
 	m->propagation = type;
 }
 
+#define MAX_SLAVE_DEPTH 100 /* slaves of slaves of ...: further down nothing arrives */
+
 /* Every mount that receives what happens on `m`: peers, slaves, and theirs. A plain recursion:
  * slaves form a tree. */
-static int for_each_receiver(struct mount *m, bool skip_self,
+static int for_each_receiver(struct mount *m, int depth,
 			     int (*fn)(struct mount *receiver, void *arg), void *arg)
 {
 	struct mount *p = m, *s;
 	int err = 0;
 
 	do {
-		if (p != m || !skip_self)
+		if (p != m || depth > 0)
 			err = fn(p, arg);
 		list_for_each (s, &p->slaves, slave_node)
-			if (err == 0)
-				err = for_each_receiver(s, false, fn, arg);
+			if (err == 0 && depth < MAX_SLAVE_DEPTH)
+				err = for_each_receiver(s, depth + 1, fn, arg);
 		p = next_peer(p);
 	} while (err == 0 && p != m);
 	return err;
@@ -116,7 +118,9 @@ static int for_each_receiver(struct mount *m, bool skip_self,
 struct attach {
 	struct mount *tree;
 	struct dentry *mountpoint;
-	unsigned int room;
+	/* The copies, by .all. They are in no namespace yet, so that those that join the group
+	 * under way are not taken for receivers. */
+	struct list made;
 };
 
 static int attach_copy(struct mount *receiver, void *arg)
@@ -126,27 +130,39 @@ static int attach_copy(struct mount *receiver, void *arg)
 
 	if (!receiver->ns || !dentry_is_ancestor(receiver->root, a->mountpoint))
 		return 0;
-	if (receiver->ns->count >= MAX_MOUNTS)
+	if (receiver->ns->count + mount_tree_count(a->tree) > MAX_MOUNTS)
 		return -ENOSPC;
 	copy = mount_copy_tree_locked(a->tree, a->tree->root, true);
 	if (receiver->master && !(receiver->propagation & MS_SHARED))
 		for (struct mount *m = copy; m; m = mount_next_in_tree(m, copy))
 			propagation_set_locked(m, MS_SLAVE);
 	mount_link_locked(copy, receiver, a->mountpoint);
-	mount_set_ns_locked(copy, receiver->ns);
+	list_add_tail(&a->made, &copy->all);
 	return 0;
 }
 
-int propagation_attach_locked(struct mount *tree, struct mount *parent, struct dentry *mountpoint)
+int propagation_attach_locked(struct mount *tree, struct mount *parent, struct dentry *mountpoint,
+			      struct list *gone)
 {
-	struct attach a = {.tree = tree, .mountpoint = mountpoint};
+	struct attach a = {.tree = tree, .mountpoint = mountpoint, .made = LIST_INIT(a.made)};
+	int err;
 
 	if (!(parent->propagation & MS_SHARED))
 		return 0;
 	/* What lies on a shared mount is itself shared. */
 	for (struct mount *m = tree; m; m = mount_next_in_tree(m, tree))
 		propagation_set_locked(m, MS_SHARED);
-	return for_each_receiver(parent, true, attach_copy, &a);
+	err = for_each_receiver(parent, 0, attach_copy, &a);
+	while (!list_empty(&a.made)) {
+		struct mount *copy = list_first(&a.made, struct mount, all);
+
+		list_del(&copy->all);
+		if (err == 0)
+			mount_set_ns_locked(copy, copy->parent->ns);
+		else
+			mount_umount_tree_locked(copy, gone);
+	}
+	return err;
 }
 
 struct detach {
@@ -180,7 +196,7 @@ void propagation_umount_locked(struct mount *m, struct list *gone)
 	struct detach d = {.mountpoint = m->mountpoint, .like = m, .gone = gone};
 
 	if (m->parent->propagation & MS_SHARED)
-		for_each_receiver(m->parent, true, detach_twin, &d);
+		for_each_receiver(m->parent, 0, detach_twin, &d);
 }
 
 static int look_busy(struct mount *receiver, void *arg)
@@ -197,6 +213,6 @@ bool propagation_busy_locked(struct mount *m)
 	struct detach d = {.mountpoint = m->mountpoint, .like = m};
 
 	if (m->parent->propagation & MS_SHARED)
-		for_each_receiver(m->parent, true, look_busy, &d);
+		for_each_receiver(m->parent, 0, look_busy, &d);
 	return d.busy;
 }

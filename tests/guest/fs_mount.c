@@ -197,7 +197,13 @@ static void propagation(void)
 	umount("s/x");
 	umount("u");
 	umount("t");
-	umount("s");
+	/* a group that takes itself in */
+	SHOW(mount("s", "t", NULL, MS_BIND, NULL));
+	SHOW(mount("s", "s/y", NULL, MS_BIND, NULL));
+	info("onto itself");
+	SHOW(umount2("t", MNT_DETACH));
+	SHOW(umount2("s", MNT_DETACH));
+	info("all gone");
 }
 
 static void pivot(void)
