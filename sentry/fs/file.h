@@ -39,7 +39,7 @@ struct dirent_sink;
 #define FILE_RAW_WINDOW BIT(1)	  /* ops may be given memory that the guest can change */
 #define FILE_STREAM_CHUNKS BIT(2) /* a long transfer may be cut into several op calls */
 #define FILE_IS_PATH BIT(3)	  /* opened with O_PATH: no I/O */
-#define FILE_EMPTY_WRITE BIT(4)   /* a write of no bytes means something: a datagram */
+#define FILE_EMPTY_WRITE BIT(4)	  /* a write of no bytes means something: a datagram */
 
 /* Where a file's pages come from, for mmap(2): a host fd of the sentry. */
 struct file_mapping {

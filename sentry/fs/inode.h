@@ -170,6 +170,8 @@ struct sb_ops {
 	 * dir_lock. 1 yes, 0 no (look it up again), or -errno. */
 	int (*revalidate)(struct inode *dir, const char *name, size_t len, struct inode *cached);
 	int (*sync)(struct superblock *sb); /* NULL: nothing to do */
+	/* mount(2) with MS_REMOUNT: new options (never NULL). NULL: options are ignored. */
+	int (*remount)(struct superblock *sb, const char *data);
 	/* The last mount of it went and its names are forgotten: let go of inodes that the file
 	 * system holds by itself. NULL: nothing to do */
 	void (*shutdown)(struct superblock *sb);

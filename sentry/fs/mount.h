@@ -64,6 +64,9 @@ int mount_bind(struct mount_ns *ns, const struct path *from, const struct path *
 	       bool recursive) MUST_CHECK;
 int mount_move(struct mount_ns *ns, const struct path *from, const struct path *at) MUST_CHECK;
 int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flags) MUST_CHECK;
+/* The same with the superblock's own options, and its read-only state with the mount's. */
+int mount_reconfigure(struct mount_ns *ns, const struct path *at, unsigned long flags,
+		      const char *data) MUST_CHECK;
 int mount_propagation(struct mount_ns *ns, const struct path *at, unsigned long flags,
 		      bool recursive) MUST_CHECK;
 /* umount2(2): MNT_DETACH, MNT_FORCE, MNT_EXPIRE. -EBUSY while in use. */

@@ -151,6 +151,23 @@ int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flag
 	return finish(ns, 0, &gone);
 }
 
+int mount_reconfigure(struct mount_ns *ns, const struct path *at, unsigned long flags,
+		      const char *data)
+{
+	struct superblock *sb = at->mnt->sb;
+	int err = mount_remount(ns, at, flags);
+
+	if (err == 0 && sb->ops && sb->ops->remount)
+		err = sb->ops->remount(sb, data);
+	if (err < 0)
+		return err;
+	if (flags & MS_RDONLY)
+		__atomic_fetch_or(&sb->flags, SB_RDONLY, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&sb->flags, ~(uint32_t)SB_RDONLY, __ATOMIC_RELAXED);
+	return 0;
+}
+
 int mount_propagation(struct mount_ns *ns, const struct path *at, unsigned long flags,
 		      bool recursive)
 {

@@ -90,8 +90,13 @@ static int do_mount(struct task *t, const struct sysargs *a, const struct path *
 
 	if ((flags & MGC_MASK) == MGC_VALUE)
 		flags &= ~MGC_MASK;
-	if (flags & MS_REMOUNT)
+	if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND))
 		return mount_remount(t->fs->mounts, at, flags);
+	if (flags & MS_REMOUNT) {
+		err = copyin_optional(t, UADDR(a->v[4]), &data);
+		return err < 0 ? err
+			       : mount_reconfigure(t->fs->mounts, at, flags, data ? data : "");
+	}
 	if (flags & MS_BIND)
 		return bind_mount(t, UADDR(a->v[0]), at, flags);
 	if (flags & PROPAGATION)

@@ -116,6 +116,33 @@ static void flags(void)
 	umount("m");
 }
 
+static void reconfigure(void)
+{
+	struct statfs s;
+
+	mount("none", "m", "tmpfs", 0, opt);
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT, "size=2m"));
+	statfs("m", &s);
+	printf("blocks %ld\n", (long)s.f_blocks);
+	int fd = open("m/f", O_CREAT | O_RDWR, 0644);
+
+	SHOW(ftruncate(fd, 1 << 20));
+	SHOW(fallocate(fd, 0, 0, 1 << 20));
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT, "size=64k"));
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT, "size=x"));
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	close(fd);
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	SHOW(mkdir("m/d", 0755));
+	/* another mount of the same file system is read-only too */
+	mount("m", "b", NULL, MS_BIND, NULL);
+	SHOW(mkdir("b/d", 0755));
+	SHOW(mount(NULL, "m", NULL, MS_REMOUNT, NULL));
+	SHOW(mkdir("m/d", 0755));
+	umount("b");
+	umount("m");
+}
+
 static void binds(void)
 {
 	char buf[64];
@@ -240,6 +267,8 @@ int main(void)
 	chdir(fs_dir);
 	plain();
 	flags();
+	mkdir("b", 0755);
+	reconfigure();
 	binds();
 	propagation();
 	fflush(stdout);

@@ -206,9 +206,34 @@ static void tmpfs_sb_release(struct superblock *base)
 	free(sb);
 }
 
+static int parse_options(struct tmpfs_sb *sb, const char *data);
+
+/* New limits; not below what is in use. Owner and mode stay. */
+static int tmpfs_remount(struct superblock *base, const char *data)
+{
+	struct tmpfs_sb *sb = container_of(base, struct tmpfs_sb, sb);
+	struct tmpfs_sb new = {.mode = sb->mode};
+	int err;
+
+	atomic_init(&new.max_pages, atomic_load(&sb->max_pages));
+	atomic_init(&new.max_inodes, atomic_load(&sb->max_inodes));
+	err = parse_options(&new, data);
+	if (err < 0)
+		return err;
+	if ((new.max_pages &&new.max_pages < atomic_load(&sb->used_pages)) ||
+	    (new.max_inodes &&new.max_inodes < atomic_load(&sb->used_inodes)))
+		return -EINVAL;
+	atomic_store(&sb->max_pages, new.max_pages);
+	atomic_store(&sb->max_inodes, new.max_inodes);
+	sb->size_given |= new.size_given;
+	sb->inodes_given |= new.inodes_given;
+	return 0;
+}
+
 static const struct sb_ops tmpfs_sb_ops = {
     .statfs = tmpfs_statfs,
     .show_options = tmpfs_show_options,
+    .remount = tmpfs_remount,
     .release = tmpfs_sb_release,
 };
 
