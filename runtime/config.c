@@ -10,7 +10,6 @@
 #include "common/host_setup.h"
 #include "common/mem.h"
 #include "runtime/config_get.h"
-#include "runtime/hooks.h"
 
 #define CONFIG_MAX (16u << 20)
 
@@ -323,7 +322,7 @@ static int parse_rest(const struct source *s, const struct place *top, struct co
 	if (r == 0)
 		r = get_object(s, top, "hooks", &c->hooks);
 	if (r == 0)
-		r = hooks_check(s, c->hooks);
+		r = config_hooks_check(s, c->hooks);
 	return r == 0 ? get_object(s, top, "annotations", &c->annotations) : r;
 }
 

@@ -65,6 +65,8 @@ void config_process_free(struct config_process *p);
 /* config_mounts.c */
 struct source;
 MUST_CHECK int config_mounts_parse(const struct source *s, struct config *c);
+/* config_hooks.c: the shape of "hooks" (or NULL) */
+MUST_CHECK int config_hooks_check(const struct source *s, const json_t *hooks);
 
 /* The bit of a capability by its OCI name ("CAP_CHOWN"), or 0. */
 uint64_t config_cap_bit(const char *name);

@@ -12,49 +12,7 @@
 #include "common/host.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "runtime/config_get.h"
 #include "runtime/spawn.h"
-
-static const char *const kinds[] = {"prestart",	      "createRuntime", "createContainer",
-				    "startContainer", "poststart",     "poststop"};
-
-static int check_one(const struct source *s, const char *kind, const json_t *o, size_t i)
-{
-	SCOPED_FREE char *name = xasprintf("hooks.%s[%zu]", kind, i);
-	const struct place p = {o, name};
-	const json_t *list = NULL;
-	const char *path = NULL;
-	int64_t timeout = 0;
-	int r;
-
-	if (!json_is_object(o))
-		return bad_field(s, &p, NULL, "must be an object");
-	r = get_path(s, &p, "path", true, &path);
-	if (r == 0)
-		r = get_strings(s, &p, "args", &list);
-	if (r == 0)
-		r = get_strings(s, &p, "env", &list);
-	return r == 0 ? get_int(s, &p, "timeout", false, 1, INT32_MAX, &timeout) : r;
-}
-
-int hooks_check(const struct source *s, const json_t *hooks)
-{
-	const struct place p = {hooks, "hooks"};
-
-	for (size_t k = 0; hooks && k < ARRAY_SIZE(kinds); k++) {
-		const json_t *list = NULL, *o;
-		size_t i;
-		int r = get_array(s, &p, kinds[k], &list);
-
-		if (r == 0 && json_array_size(list) && strcmp(kinds[k], "startContainer") == 0)
-			return bad_field(s, &p, kinds[k],
-					 "hooks inside the container are not supported");
-		json_array_foreach(list, i, o) if (r == 0) r = check_one(s, kinds[k], o, i);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
 
 /* The strings of a JSON array as an argument vector; the array is owned by the caller. */
 static char **vector(const json_t *list, const char *first)
@@ -154,10 +112,12 @@ int hooks_run(const struct state *st, const char *kind, enum container_status st
 	return 0;
 }
 
+static const char *const at_create[] = {"prestart", "createRuntime", "createContainer"};
+
 bool hooks_at_create(const json_t *hooks)
 {
-	for (size_t k = 0; k < 3; k++)
-		if (json_array_size(json_object_get(hooks, kinds[k])))
+	for (size_t k = 0; k < ARRAY_SIZE(at_create); k++)
+		if (json_array_size(json_object_get(hooks, at_create[k])))
 			return true;
 	return false;
 }
@@ -166,8 +126,8 @@ int hooks_run_create(const struct state *st, struct error *e)
 {
 	int r = 0;
 
-	for (size_t k = 0; r == 0 && k < 3; k++)
-		r = hooks_run(st, kinds[k], STATUS_CREATED, e);
+	for (size_t k = 0; r == 0 && k < ARRAY_SIZE(at_create); k++)
+		r = hooks_run(st, at_create[k], STATUS_CREATED, e);
 	return r;
 }
 

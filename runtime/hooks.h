@@ -8,9 +8,6 @@
 
 #include "runtime/state.h"
 
-/* Checks the shape of "hooks" (or NULL). */
-struct source;
-MUST_CHECK int hooks_check(const struct source *s, const json_t *hooks);
 /* Runs all hooks of one kind ("prestart", ...) in order. status is what the state says. */
 MUST_CHECK int hooks_run(const struct state *st, const char *kind, enum container_status status,
 			 struct error *e);

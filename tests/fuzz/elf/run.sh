@@ -8,7 +8,7 @@ gcc -std=gnu17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=address,undefined -fno-saniti
 	-o "$dir/fuzz_elf" tests/fuzz/elf/fuzz_elf.c sentry/kernel/elf.c \
 	sentry/kernel/binfmt_script.c common/mem.c common/log.c common/host.c -lunwind -lpthread
 python3 - "$dir" <<'PY'
-import random, subprocess, sys
+import os, random, subprocess, sys
 fuzz = sys.argv[1] + "/fuzz_elf"
 random.seed(20)
 seeds = [open(p, "rb").read(1 << 16) for p in ("/bin/true", "/lib64/ld-linux-x86-64.so.2", fuzz)]
@@ -27,12 +27,12 @@ def mutate(s):
             b[at] = random.choice(interesting)
     return bytes(b[:random.choice([len(b)] * 6 + [64, 100, random.randrange(len(b) + 1)])])
 bad = 0
-for i in range(600):
+for i in range(int(os.environ.get("FUZZ_ROUNDS", 600))):
     data = mutate(random.choice(seeds))
     r = subprocess.run([fuzz], input=data, capture_output=True)
     if r.returncode:
         bad += 1
         print(f"not ok mutation {i}: {r.stderr.decode(errors='replace')[:600]}")
 if not bad:
-    print("ok 600 mutated files")
+    print("ok mutated files")
 PY
