@@ -4,6 +4,7 @@
 
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/sys/fs_rw.h"
 #include "sentry/sys/io_wait.h"
 
 struct piece {
@@ -68,7 +69,9 @@ ssize_t transfer_write(struct task *t, struct file *f, const void *buf, size_t n
 	while (done < n) {
 		struct piece p = {.buf = (char *)buf + done, .n = n - done, .pos = pos};
 
-		r = io_wait(t, f, POLLOUT, nonblock, SLEEP_FOREVER, write_piece, &p);
+		r = rw_limit_size(t, f, pos ? *pos : f->pos, &p.n);
+		if (r == 0)
+			r = io_wait(t, f, POLLOUT, nonblock, SLEEP_FOREVER, write_piece, &p);
 		if (r <= 0)
 			break;
 		done += (size_t)r;

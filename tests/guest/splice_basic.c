@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -230,6 +231,27 @@ static void blocking(void)
 	(void)err;
 }
 
+static void limited(void)
+{
+	struct rlimit lim = {1000, RLIM_INFINITY};
+	int f = file_of(5000), g = file_of(0), p[2];
+
+	pipe(p);
+	write(p[1], buf, 2000);
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &lim);
+	show("sendfile up to the limit", sendfile(g, f, NULL, 5000));
+	show("beyond", sendfile(g, f, NULL, 5000));
+	lseek(g, 0, SEEK_SET);
+	ftruncate(g, 0);
+	show("splice up to the limit", splice(p[0], NULL, g, NULL, 2000, 0));
+	show("beyond", splice(p[0], NULL, g, NULL, 2000, 0));
+	lseek(f, 0, SEEK_SET);
+	lseek(g, 0, SEEK_SET);
+	show("copy up to the limit", copy_file_range(f, NULL, g, NULL, 5000, 0));
+	show("beyond", copy_file_range(f, NULL, g, NULL, 5000, 0));
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(buf); i++)
@@ -240,5 +262,6 @@ int main(void)
 	sendfiles();
 	copies();
 	blocking();
+	limited();
 	return 0;
 }
