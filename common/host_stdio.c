@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/ioctl.h>
 
 static long result(long r)
@@ -35,7 +36,10 @@ ssize_t host_read_nowait(int fd, void *buf, size_t n)
 	return host_read(fd, buf, n);
 }
 
-/* #host: pwritev2 sentry */
+/*
+ * Without RWF_NOWAIT a writable pipe takes PIPE_BUF bytes without waiting.
+ * #host: pwritev2 sentry
+ */
 ssize_t host_write_nowait(int fd, const void *buf, size_t n)
 {
 	struct iovec iov = {.iov_base = (void *)buf, .iov_len = n};
@@ -45,7 +49,7 @@ ssize_t host_write_nowait(int fd, const void *buf, size_t n)
 		return r;
 	if (!(host_poll_now(fd, POLLOUT) & (POLLOUT | POLLHUP | POLLERR)))
 		return -EAGAIN;
-	return host_write(fd, buf, n);
+	return host_write(fd, buf, min(n, (size_t)PIPE_BUF));
 }
 
 /* #host: ioctl[1&0xffffffff=0x541b] sentry */
