@@ -54,11 +54,11 @@ void task_free_extras(struct task *t)
 }
 
 /*
- * A guest can keep a thread's stub from answering interrupts. So whoever is told to exit has half a
- * second to come out of the guest by himself; then the whole stub dies, which brings them all out.
+ * A guest can keep a thread's stub from answering interrupts. So whoever is told to exit has two
+ * seconds to come out of the guest by himself; then the whole stub dies, which brings them all out.
  * (Not at once: a killed process may have robust futexes in memory that others share.)
  */
-#define PATIENCE (500 * NSEC_PER_MSEC)
+#define PATIENCE (2 * NSEC_PER_SEC)
 
 static void insist(struct ktimer *timer)
 {

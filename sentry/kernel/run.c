@@ -83,7 +83,9 @@ static void handle_event(struct task *t, const struct pf_event *event)
 	case PF_DEATH:
 		/* The host killed the stub (out of memory, most likely). */
 		log_debug("task %d: stub died, status %#x", t->tid, event->wait_status);
-		task_die(t, SIGKILL);
+		/* If it was told to go, that is why (process_insist); then the rest may live. */
+		if (!task_killed(t))
+			task_die(t, SIGKILL);
 		return;
 	}
 }

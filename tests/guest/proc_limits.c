@@ -115,22 +115,6 @@ static void pending(void)
 	waitpid(p, &status, 0);
 }
 
-static void cpu(void)
-{
-	struct rlimit r = {1, 2};
-	int status;
-	pid_t p = fork();
-
-	if (p == 0) {
-		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-		setrlimit(RLIMIT_CPU, &r);
-		for (;;)
-			;
-	}
-	waitpid(p, &status, 0);
-	printf("SIGXCPU %d\n", WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
-}
-
 static void names(void)
 {
 	char name[20] = "";
@@ -236,7 +220,6 @@ int main(void)
 	misc();
 	processes();
 	pending();
-	cpu();
 	limits();
 	file_size();
 	return 0;
