@@ -58,7 +58,7 @@ static struct {
 	unsigned int ncpus; /* this sandbox may use */
 	unsigned int host_cpus;
 	uint64_t cycles_per_us;
-	bool pin;
+	bool pin, spin;
 	bool allowed[MAX_CPUS];
 	atomic_int active, spinners;
 	atomic_int pairs[MAX_CPUS]; /* active pairs */
@@ -96,6 +96,7 @@ void place_init(void)
 		for (int i = 0; i < CPU_SETSIZE; i++)
 			place.host_cpus += place.allowed[i] = CPU_ISSET(i, &set);
 	place.pin = place.host_cpus > 1;
+	place.spin = pf.config.spin && !pf.ops->traces; /* a tracer cannot spin */
 }
 
 /* --- pinning -------------------------------------------------------------------------- */
@@ -314,18 +315,21 @@ void place_attach(struct pf_thread *t)
 		return;
 	keep_thread(t);
 	t->place.spin_rounds = SPIN_ROUNDS;
-	if (t->place.mode == PLACE_PAIR)
+	if (t->place.mode == PLACE_PAIR && t->place.stub_cpu == t->place.cpu)
 		pin_self(t->place.cpu);
+	else if (t->place.mode == PLACE_PAIR)
+		pair_up(t, t->place.cpu); /* born of a spinner */
 	else if (sleeper_cpu >= 0)
 		pair_up(t, sleeper_cpu); /* an exec: the new stub joins */
 }
 
 void place_inherit(struct pf_thread *child, const struct pf_thread *parent)
 {
-	if (parent->place.mode != PLACE_PAIR)
+	if (parent->place.mode == PLACE_FREE)
 		return;
 	child->place.mode = PLACE_PAIR;
 	child->place.cpu = parent->place.cpu;
+	child->place.stub_cpu = parent->place.stub_cpu;
 	child->place.paired_at = cycles();
 }
 
@@ -412,7 +416,7 @@ uint32_t place_before(struct pf_thread *t)
 		unspread(t);
 	else if (p->mode == PLACE_PAIR)
 		review_pair(t);
-	if (pf.config.spin && p->mode == PLACE_PAIR && p->quick_rounds >= p->spin_rounds &&
+	if (place.spin && p->mode == PLACE_PAIR && p->quick_rounds >= p->spin_rounds &&
 	    take_token(t))
 		spread(t);
 	if (p->mode != PLACE_FREE)

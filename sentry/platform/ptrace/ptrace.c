@@ -301,6 +301,9 @@ static int enter(struct pf_thread *t)
 
 static void ptrace_run(struct pf_thread *t, struct pf_event *event)
 {
+	uint64_t since;
+	uint32_t cpu;
+
 	atomic_store(&t->in_guest, 1);
 	if (atomic_exchange(&t->interrupt, 0)) {
 		atomic_store(&t->in_guest, 0);
@@ -309,8 +312,11 @@ static void ptrace_run(struct pf_thread *t, struct pf_event *event)
 	}
 	t->ncopies = 0;
 	t->window_used = 0;
+	(void)place_before(t);
+	since = __builtin_ia32_rdtscp(&cpu);
 	if (enter(t) < 0 || read_event(t, event) < 0)
 		event_death(t, event);
+	place_after(t, cpu, __builtin_ia32_rdtsc() - since);
 	atomic_store(&t->in_guest, 0);
 	if (event->kind == PF_INTERRUPT)
 		atomic_store(&t->interrupt, 0);
@@ -330,6 +336,7 @@ static void ptrace_exit(struct pf_thread *t)
 
 static void ptrace_attach(struct pf_thread *t)
 {
+	place_attach(t);
 }
 
 static void ptrace_fpu_changed(struct pf_thread *t)
