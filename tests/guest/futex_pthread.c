@@ -111,6 +111,8 @@ static void robust(int protocol)
 	pthread_mutex_unlock(m);
 }
 
+static sem_t tried;
+
 static void *pi_timed(void *arg)
 {
 	struct timespec ts;
@@ -122,6 +124,7 @@ static void *pi_timed(void *arg)
 		ts.tv_sec++, ts.tv_nsec -= 1000000000;
 	printf("timed lock: %d\n", pthread_mutex_timedlock(m, &ts) == ETIMEDOUT);
 	printf("try lock: %d\n", pthread_mutex_trylock(m) == EBUSY);
+	sem_post(&tried);
 	printf("lock: %d\n", pthread_mutex_lock(m));
 	printf("unlock: %d\n", pthread_mutex_unlock(m));
 	return NULL;
@@ -140,7 +143,8 @@ static void pi(void)
 	pthread_mutex_lock(&m);
 	printf("relock: %d\n", pthread_mutex_lock(&m) == EDEADLK);
 	pthread_create(&t, NULL, pi_timed, &m);
-	usleep(400000);
+	sem_wait(&tried);
+	usleep(30000);
 	pthread_mutex_unlock(&m);
 	pthread_join(t, NULL);
 	pthread_mutex_destroy(&m);

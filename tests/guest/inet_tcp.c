@@ -404,8 +404,7 @@ static void options(void)
 
 	for (unsigned int i = 0; i < sizeof(o) / sizeof(o[0]); i++)
 		printf("%d/%d: set %ld get %d\n", o[i].level, o[i].name,
-		       R(on(s, o[i].level, o[i].name, o[i].value)),
-		       get(s, o[i].level, o[i].name));
+		       R(on(s, o[i].level, o[i].name, o[i].value)), get(s, o[i].level, o[i].name));
 	SHOW(getsockopt(s, IPPROTO_TCP, TCP_INFO, &info, &n));
 	printf("state %d\n", info.tcpi_state);
 	n = sizeof(name);

@@ -79,7 +79,7 @@ static short polled(int s)
 static void basics(void)
 {
 	int pa, pb, a = bound("127.0.0.1", &pa), b = bound("0.0.0.0", &pb),
-	    c = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), v;
+		    c = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), v;
 	struct sockaddr_in none = {.sin_family = AF_UNSPEC};
 	char big[70000] = "";
 

@@ -210,10 +210,10 @@ static void recv_creds(const char *what, int s)
 	for (h = r < 0 ? NULL : CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
 		memcpy(&u, CMSG_DATA(h), sizeof(u));
 		printf(" [%d pid %s uid %d gid %d]", h->cmsg_type,
-		       u.pid == getpid()  ? "mine"
-		       : u.pid == 0	  ? "none"
+		       u.pid == getpid()    ? "mine"
+		       : u.pid == 0	    ? "none"
 		       : u.pid == getppid() ? "parent"
-					  : "other",
+					    : "other",
 		       u.uid, u.gid);
 	}
 	printf("\n");

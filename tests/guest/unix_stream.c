@@ -225,10 +225,10 @@ static void data(int type)
 
 static void options(void)
 {
-	static const int names[] = {SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_SNDBUF,
-				    SO_RCVBUF, SO_RCVLOWAT, SO_SNDLOWAT, SO_KEEPALIVE,
-				    SO_REUSEADDR, SO_PASSCRED, SO_BROADCAST, SO_OOBINLINE,
-				    SO_PRIORITY, SO_ERROR, SO_TIMESTAMP, SO_PEEK_OFF};
+	static const int names[] = {
+	    SO_TYPE,	  SO_DOMAIN,   SO_PROTOCOL,  SO_ACCEPTCONN, SO_SNDBUF,	 SO_RCVBUF,
+	    SO_RCVLOWAT,  SO_SNDLOWAT, SO_KEEPALIVE, SO_REUSEADDR,  SO_PASSCRED, SO_BROADCAST,
+	    SO_OOBINLINE, SO_PRIORITY, SO_ERROR,     SO_TIMESTAMP,  SO_PEEK_OFF};
 	int s = socket(AF_UNIX, SOCK_STREAM, 0), v, small = 1000, one = 1;
 	socklen_t n;
 	struct timeval tv = {3, 500000}, bad = {0, 2000000};
