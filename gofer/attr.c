@@ -145,7 +145,7 @@ int server_check_dev(struct server *s, int dir, const char *name, const struct s
 	if (err < 0)
 		return err;
 	if (kernel_fs((uint32_t)fs.f_type))
-		return -EACCES;
+		return S_ISDIR(st->stx_mode) ? 1 : -EACCES;
 	pthread_mutex_lock(&s->lock);
 	if (s->ndevs < EXPORT_DEVS_MAX)
 		s->devs[s->ndevs++] = dev;

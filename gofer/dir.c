@@ -137,16 +137,28 @@ static bool has_xattrs(int dir, const char *name)
 	return n > 0 || (n < 0 && n != -EOPNOTSUPP);
 }
 
-/* The entry part of a record; nodeid stays 0 where there is nothing to show. */
+/* The node of an entry, or 0 where there is nothing to show. */
+static uint64_t entry_node(struct batch *b, const char *name, struct statx *st)
+{
+	struct server *srv = b->r->srv;
+	uint64_t id = 0;
+	int foreign;
+
+	if (b->plain || stat_name(b->h->fd, name, st) < 0)
+		return 0;
+	foreign = server_check_dev(srv, b->h->fd, name, st);
+	if (foreign < 0 ||
+	    node_lookup(&srv->nodes, b->r->node, name, st, -1, foreign == 1, &id) < 0)
+		return 0;
+	return id;
+}
+
+/* The entry part of a record. */
 static int put_entry(struct batch *b, const char *name)
 {
 	struct statx st = {0};
-	uint64_t id = 0;
+	uint64_t id = entry_node(b, name, &st);
 
-	if (!b->plain && (stat_name(b->h->fd, name, &st) < 0 ||
-			  server_check_dev(b->r->srv, b->h->fd, name, &st) < 0 ||
-			  node_lookup(&b->r->srv->nodes, b->r->node, name, &st, -1, &id) < 0))
-		id = 0;
 	if (reply_entry(b->r, id, &st) < 0)
 		return -EIO;
 	if (b->xattrs && id && atomic_load(&b->r->srv->extended) && !has_xattrs(b->h->fd, name)) {
@@ -247,6 +259,10 @@ int op_readdir(struct request *r)
 
 	if (in->size < 512 || in->offset > INT64_MAX)
 		return -EINVAL;
+	if (r->node->foreign) {
+		out->end = 1;
+		return 0;
+	}
 	b.limit = r->out_len + min(in->size, (uint32_t)GOFER_DATA_MAX);
 	err = in->fh ? handle_take(r->srv, in->fh, &b.h) : handle_open(r, &b.h);
 	if (err)

@@ -12,12 +12,12 @@
 static int lookup_entry(struct request *r, struct node *dir, int dfd, const char *name,
 			struct statx *st, uint64_t *id)
 {
-	int err = stat_name(dfd, name, st);
+	int err = dir->foreign ? -ENOENT : stat_name(dfd, name, st);
 
 	if (!err)
 		err = server_check_dev(r->srv, dfd, name, st);
-	if (!err)
-		err = node_lookup(&r->srv->nodes, dir, name, st, -1, id);
+	if (err >= 0)
+		err = node_lookup(&r->srv->nodes, dir, name, st, -1, err == 1, id);
 	if (!err) {
 		err = reply_entry(r, *id, st);
 		if (err)
@@ -139,7 +139,7 @@ static int made(struct request *r, int dfd, const char *name, uint32_t mode)
 	int err = settle(r, dfd, name, mode, &st);
 
 	if (!err)
-		err = node_lookup(&r->srv->nodes, r->node, name, &st, -1, &id);
+		err = node_lookup(&r->srv->nodes, r->node, name, &st, -1, false, &id);
 	if (!err)
 		return reply_entry(r, id, &st);
 	if (host_unlinkat(dfd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0) < 0)
@@ -241,7 +241,7 @@ int op_link(struct request *r)
 	target = node_get(&r->srv->nodes, in->oldnodeid);
 	if (!target)
 		return -ESTALE;
-	err = target->type == S_IFDIR ? -EPERM : link_to(r, target, name);
+	err = target->type == S_IFDIR || target->foreign ? -EPERM : link_to(r, target, name);
 	node_put(&r->srv->nodes, target);
 	return err;
 }
@@ -352,6 +352,8 @@ static int rename_nodes(struct request *r, const struct rename_args *a)
 
 	if (a->to->type != S_IFDIR)
 		return -ENOTDIR;
+	if (a->to->foreign)
+		return -EACCES;
 	from = node_pin(t, r->node);
 	if (from < 0)
 		return from;
@@ -464,7 +466,7 @@ static int tmpfile_settle(struct request *r, int fd, uint32_t mode)
 	path = host_openat(AT_FDCWD, fd_path(fd).s, O_PATH, 0);
 	if (path < 0)
 		return path;
-	err = node_lookup(&r->srv->nodes, NULL, NULL, &st, path, &id);
+	err = node_lookup(&r->srv->nodes, NULL, NULL, &st, path, false, &id);
 	return err ? err : reply_entry(r, id, &st);
 }
 

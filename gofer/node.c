@@ -485,7 +485,7 @@ static struct node *find_or_new_locked(struct node_table *t, const struct statx 
 }
 
 static int lookup_locked(struct node_table *t, struct node *parent, const char *name,
-			 const struct statx *st, int *fd, uint64_t *id)
+			 const struct statx *st, int *fd, bool foreign, uint64_t *id)
 {
 	struct node *n = find_or_new_locked(t, st);
 	int err = 0;
@@ -493,6 +493,7 @@ static int lookup_locked(struct node_table *t, struct node *parent, const char *
 	if (!n)
 		return -ENOMEM;
 	n->users++;
+	n->foreign = foreign;
 	if (*fd >= 0 && n->fd < 0) {
 		fd_attach_locked(t, n, *fd);
 		*fd = -1;
@@ -512,12 +513,12 @@ static int lookup_locked(struct node_table *t, struct node *parent, const char *
 }
 
 int node_lookup(struct node_table *t, struct node *parent, const char *name, const struct statx *st,
-		int takes_fd, uint64_t *id)
+		int takes_fd, bool foreign, uint64_t *id)
 {
 	int fd = takes_fd, err;
 
 	pthread_mutex_lock(&t->lock);
-	err = lookup_locked(t, parent, name, st, &fd, id);
+	err = lookup_locked(t, parent, name, st, &fd, foreign, id);
 	pthread_mutex_unlock(&t->lock);
 	if (fd >= 0)
 		host_close(fd);

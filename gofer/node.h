@@ -32,6 +32,7 @@ struct node {
 	int fd;		    /* O_PATH, or -1 */
 	bool keep_fd;	    /* no name left to reopen it by */
 	bool hashed;
+	bool foreign;	     /* a directory of another kind of file system, shown as empty */
 	struct node *parent; /* owns a use; NULL: root, or no name */
 	char *name;
 	struct node *hash_next;
@@ -82,7 +83,7 @@ void node_unpin(struct node_table *t, struct node *n);
  * with one lookup more. takes_fd: an O_PATH fd of it, or -1; always consumed.
  */
 int node_lookup(struct node_table *t, struct node *parent, const char *name, const struct statx *st,
-		int takes_fd, uint64_t *id) MUST_CHECK;
+		int takes_fd, bool foreign, uint64_t *id) MUST_CHECK;
 void node_forget(struct node_table *t, uint64_t id, uint64_t nlookup);
 
 /* Follows what happened to names. fd: an O_PATH fd of the unlinked inode, taken. */

@@ -130,6 +130,13 @@ static const struct op *find_op(uint32_t opcode)
 	return op && op->handle ? op : NULL;
 }
 
+static int may_run(const struct op *op, const struct node *n)
+{
+	if (op->flags & OP_DIR && n->type != S_IFDIR)
+		return -ENOTDIR;
+	return n->foreign && op->flags & OP_WRITES ? -EACCES : 0;
+}
+
 static int run_op(const struct op *op, struct request *r)
 {
 	int err;
@@ -145,7 +152,9 @@ static int run_op(const struct op *op, struct request *r)
 	r->node = node_get(&r->srv->nodes, r->in->nodeid);
 	if (!r->node)
 		return -ESTALE;
-	err = op->flags & OP_DIR && r->node->type != S_IFDIR ? -ENOTDIR : op->handle(r);
+	err = may_run(op, r->node);
+	if (!err)
+		err = op->handle(r);
 	node_put(&r->srv->nodes, r->node);
 	return err;
 }

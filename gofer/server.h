@@ -84,7 +84,8 @@ void fill_attr(struct fuse_attr *a, const struct statx *st);
 /* Appends an entry or attributes in the form that the client asked for. -EIO: no room. */
 int reply_entry(struct request *r, uint64_t id, const struct statx *st) MUST_CHECK;
 int reply_attr(struct request *r, const struct statx *st) MUST_CHECK;
-/* May an inode on this file system be shown? -EACCES for the host kernel's own (proc, ...). */
+/* May an inode on this file system be served? 0 yes; for the host kernel's own (proc, ...) 1 if
+ * it is a directory, which then looks empty, else -EACCES. */
 int server_check_dev(struct server *s, int dir, const char *name,
 		     const struct statx *st) MUST_CHECK;
 /* The path of an O_PATH fd relative to the working directory, /proc/self/fd. */

@@ -104,6 +104,8 @@ int gofer_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 	struct wire_name w;
 	int err = wire_name(&w, name, len), found;
 
+	if (!err && atomic_load(&gofer_inode(dir)->gone))
+		err = -ENOENT;
 	if (err || lookup_prefetched(dir, name, len, out, &err))
 		return err;
 	if (gofer_listing_lacks(gofer_inode(dir), name, len))
@@ -218,6 +220,8 @@ static int make(struct inode *dir, const char *name, size_t len, struct gofer_ca
 	struct gofer_entry_out entry;
 	int err;
 
+	if (atomic_load(&gofer_inode(dir)->gone))
+		return -ENOENT; /* a removed directory */
 	call->node = gofer_inode(dir)->node;
 	call->out = &entry;
 	call->out_max = call->out_min = sizeof(entry);

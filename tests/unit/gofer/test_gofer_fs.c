@@ -320,7 +320,7 @@ START_TEST(extended_attributes)
 	ck_assert_mem_eq(buf, "value", 5);
 	ck_assert_int_eq(x->list(i, buf, sizeof(buf)), 9);
 	ck_assert_str_eq(buf, "user.key");
-	ck_assert_int_eq(x->set(i, "trusted.key", "value", 5, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(x->set(i, "trusted.key", "value", 5, 0), -EPERM);
 	ck_assert_int_eq(x->remove(i, "user.key"), 0);
 	ck_assert_int_eq(x->list(i, buf, sizeof(buf)), 0);
 	path_put(&p);
