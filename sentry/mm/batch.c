@@ -1,4 +1,7 @@
-/* Mappings of a new image, collected and then made on the host by one hand-over. */
+/*
+ * Fewer hand-overs: mappings of a new image are collected and made on the host at once, and what
+ * a single-threaded process asks for is made on its way back to guest code (see pf_late).
+ */
 #include "common/mem.h"
 #include "sentry/mm/internal.h"
 
@@ -43,4 +46,26 @@ int mm_batch_flush(struct mm *mm, struct pf_thread *t)
 	free(mm->batch);
 	mm->batch = NULL;
 	return r;
+}
+
+/* --- late calls ---------------------------------------------------------------------------- */
+
+/* The host has a limit of its own on VMAs, which it may count differently: keep away from it. */
+#define LATE_VMAS (MM_MAX_MAP_COUNT / 2)
+
+void mm_be_late(struct mm *mm, struct pf_thread *t)
+{
+	mm->late.end = 0;
+	if (t && !mm->batch && ref_read(&mm->ref) == 1 && mm->vmas->count < LATE_VMAS)
+		pf_late(t);
+}
+
+void mm_settle(struct mm *mm, struct pf_thread *t)
+{
+	uint64_t end = mm->late.end;
+
+	if (!t || mm->batch || !pf_late_failed(t) || !end)
+		return;
+	mm->late.end = 0;
+	(void)!mm_unmap_locked(mm, t, mm->late.start, end);
 }

@@ -34,6 +34,15 @@ int mm_may_lock(struct mm *mm, const struct mm_limits *lim, uint64_t grow) MUST_
 /* Mapped bytes in [start, end). */
 uint64_t mm_mapped_bytes(struct mm *mm, uint64_t start, uint64_t end);
 
+/*
+ * A space with one user need not wait for the host: announces that the next host call may be made
+ * on the way back to the guest. Not for calls that may well fail.
+ */
+void mm_be_late(struct mm *mm, struct pf_thread *t);
+/* Puts the tree right if a late mapping failed after all. First thing in every call that looks at
+ * the layout on behalf of t. */
+void mm_settle(struct mm *mm, struct pf_thread *t);
+
 /* pf_mmap, or a note of it while a batch is open. */
 int mm_host_map(struct mm *mm, struct pf_thread *t, const struct pf_map *map) MUST_CHECK;
 

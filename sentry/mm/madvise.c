@@ -110,8 +110,11 @@ static int advise_stretch(struct mm *mm, struct pf_thread *t, const struct advic
 	if ((a->set | a->clear) &&
 	    mm->vmas->count + vma_isolate_cost(mm->vmas, start, end) > MM_MAX_MAP_COUNT)
 		return -ENOMEM;
-	if (a->to_host && t && end <= pf_max_addr())
+	if (a->to_host && t && end <= pf_max_addr()) {
+		if (a->number == MADV_DONTNEED || a->number == MADV_FREE)
+			mm_be_late(mm, t);
 		r = pf_madvise(t, UADDR(start), end - start, number);
+	}
 	if (r == 0 && (a->set | a->clear))
 		remember(mm, a, start, end);
 	return r;
@@ -218,6 +221,7 @@ int mm_madvise(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len, int
 	if (advice == MADV_REMOVE)
 		return advise_remove(mm, t, addr.va, end);
 	SCOPED_LOCK(&mm->lock);
+	mm_settle(mm, t);
 	return advise_range(mm, t, a, addr.va, end);
 }
 

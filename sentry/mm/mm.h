@@ -56,6 +56,9 @@ struct mm {
 	int def_flags;	   /* VMA_* of new VMAs: mlockall(MCL_FUTURE) */
 	int dumpable;	   /* PR_SET_DUMPABLE */
 
+	struct {
+		uint64_t start, end;
+	} late; /* the last mapping that was left to the stub's way back; end 0: none */
 	struct mm_batch *batch; /* execve only: see mm_batch_begin */
 
 	/* pages; written by mm_rss, read by anybody */

@@ -242,12 +242,23 @@ static int map_on_host(struct mm *mm, struct pf_thread *t, const struct mapping 
 					    .offset = m->host_offset});
 }
 
+/* Larger mappings may be refused by the host for want of memory: those are waited for. */
+#define LATE_MAPPING_MAX (64ULL << 20)
+
+static bool may_be_late(const struct mapping *m)
+{
+	return m->fd < 0 && !m->v.file && m->len <= LATE_MAPPING_MAX &&
+	       !(m->map_flags & (MAP_POPULATE | MAP_LOCKED)) && !(m->v.advice & VMA_LOCKED);
+}
+
 static int64_t map_locked(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim,
 			  struct mapping *m, uint64_t addr)
 {
-	int64_t at = place(mm, m, addr);
+	int64_t at;
 	int r;
 
+	mm_settle(mm, t);
+	at = place(mm, m, addr);
 	if (at < 0)
 		return at;
 	m->v.start = (uint64_t)at;
@@ -255,6 +266,11 @@ static int64_t map_locked(struct mm *mm, struct pf_thread *t, const struct mm_li
 	r = check_limits(mm, lim, m);
 	if (r < 0)
 		return r;
+	if (may_be_late(m)) {
+		mm_be_late(mm, t);
+		mm->late.start = m->v.start;
+		mm->late.end = m->v.end;
+	}
 	r = map_on_host(mm, t, m);
 	if (r < 0) {
 		if (vma_find_overlap(mm->vmas, m->v.start, m->v.end))
@@ -311,6 +327,9 @@ int mm_munmap(struct mm *mm, struct pf_thread *t, uaddr addr, uint64_t len)
 	    !mm_in_guest(addr.va, end))
 		return -EINVAL;
 	SCOPED_LOCK(&mm->lock);
+	mm_settle(mm, t);
+	if (vma_find_overlap(mm->vmas, addr.va, end))
+		mm_be_late(mm, t);
 	return mm_unmap_locked(mm, t, addr.va, end);
 }
 
@@ -334,6 +353,11 @@ static int brk_grow(struct mm *mm, struct pf_thread *t, const struct mm_limits *
 	if ((v.advice & VMA_LOCKED) && mm_may_lock(mm, lim, to - from) < 0)
 		return -EAGAIN;
 	r = mm_may_expand(mm, lim, &v, to - from, 0);
+	if (r == 0 && to - from <= LATE_MAPPING_MAX) {
+		mm_be_late(mm, t);
+		mm->late.start = from;
+		mm->late.end = to;
+	}
 	if (r == 0)
 		r = pf_mmap(t, UADDR(from), to - from, v.prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (r == 0)
@@ -347,15 +371,19 @@ int64_t mm_brk(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim, 
 	uint64_t data = mm->end_data - mm->start_data, old_end, new_end;
 	int r = 0;
 
+	mm_settle(mm, t);
 	if (brk < mm->brk_start || brk > pf_max_addr())
 		return (int64_t)mm->brk;
 	if (lim->data < data || lim->data - data < brk - mm->brk_start)
 		return (int64_t)mm->brk;
 	old_end = ROUND_UP(mm->brk, GUEST_PAGE);
 	new_end = ROUND_UP(brk, GUEST_PAGE);
-	if (new_end < old_end)
+	if (new_end < old_end) {
+		if (vma_find_overlap(mm->vmas, new_end, old_end))
+			mm_be_late(mm, t);
 		r = mm_unmap_locked(mm, t, new_end, old_end);
-	else if (new_end > old_end)
+	}
+	if (new_end > old_end)
 		r = brk_grow(mm, t, lim, old_end, new_end);
 	if (r == 0)
 		mm->brk = brk;

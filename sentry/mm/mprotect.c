@@ -51,6 +51,7 @@ static int protect(struct mm *mm, struct pf_thread *t, uint64_t start, uint64_t 
 		return 0;
 	if (mm->vmas->count + vma_isolate_cost(mm->vmas, start, end) > MM_MAX_MAP_COUNT)
 		return -ENOMEM;
+	mm_be_late(mm, t);
 	r = pf_mprotect(t, UADDR(start), end - start, prot);
 	if (r < 0)
 		return r;
@@ -96,6 +97,7 @@ int mm_mprotect(struct mm *mm, struct pf_thread *t, const struct mm_limits *lim,
 		return -EINVAL;
 	prot &= known;
 	SCOPED_LOCK(&mm->lock);
+	mm_settle(mm, t);
 	if (grows) {
 		r = extend_range(mm, &start, grows);
 		if (r < 0)

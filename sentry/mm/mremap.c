@@ -239,5 +239,6 @@ int64_t mm_mremap(struct mm *mm, struct pf_thread *t, const struct mm_limits *li
 	if (m.old_len < old_len || m.new_len < new_len || m.addr + m.old_len < m.addr)
 		return -EINVAL;
 	SCOPED_LOCK(&mm->lock);
+	mm_settle(mm, t);
 	return remap_locked(&m);
 }

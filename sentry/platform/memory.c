@@ -14,11 +14,29 @@
 
 /* --- commands ------------------------------------------------------------------------------- */
 
+/* Calls that were left for the way back are made now: something else wants the stub first. */
+static void settle(struct pf_thread *t)
+{
+	unsigned int n = t->nlate_calls;
+	int64_t r;
+
+	if (n == 0)
+		return;
+	t->nlate_calls = 0;
+	r = call_run(t, n);
+	if (r < 0 && r >= -4095) {
+		pf_set_result(t, (uint64_t)r);
+		t->late_failed = true;
+	}
+}
+
 struct stub_call *call_prepare(struct pf_thread *t, unsigned int i, uint64_t nr)
 {
 	struct stub_call *c = &t->mbox->calls[i];
 
 	assert(i < STUB_CALLS);
+	if (i == 0)
+		settle(t);
 	*c = (struct stub_call){.nr = nr};
 	return c;
 }
@@ -51,6 +69,31 @@ int64_t call_run(struct pf_thread *t, unsigned int n)
 static int as_error(int64_t r)
 {
 	return r < 0 && r >= -4095 ? (int)r : 0;
+}
+
+/* One prepared call, now or (pf_late) on the way back to the guest. */
+static int call_one(struct pf_thread *t)
+{
+	bool late = t->late_next;
+
+	t->late_next = false;
+	if (!late)
+		return as_error(call_run(t, 1));
+	t->nlate_calls = 1;
+	return 0;
+}
+
+void pf_late(struct pf_thread *t)
+{
+	t->late_next = pf.ops->late_calls;
+}
+
+bool pf_late_failed(struct pf_thread *t)
+{
+	bool failed = t->late_failed;
+
+	t->late_failed = false;
+	return failed;
 }
 
 /*
@@ -121,7 +164,9 @@ static int batch_flush(struct batch *b)
 	b->ncalls = b->nfds = 0;
 	if (n == 0)
 		return 0;
-	return nfds ? call_run_fds(b->t, n, b->fds, nfds) : as_error(call_run(b->t, n));
+	if (nfds)
+		return call_run_fds(b->t, n, b->fds, nfds);
+	return n == 1 ? call_one(b->t) : as_error(call_run(b->t, n));
 }
 
 /* An ask replaces the fd of the one before, so only the last is closed. */
@@ -175,7 +220,7 @@ int pf_munmap(struct pf_thread *t, uaddr addr, uint64_t len)
 	if (!in_guest_range(addr, len))
 		return -EINVAL;
 	range_call(t, 0, __NR_munmap, addr, len);
-	return as_error(call_run(t, 1));
+	return call_one(t);
 }
 
 int pf_mprotect(struct pf_thread *t, uaddr addr, uint64_t len, int prot)
@@ -184,7 +229,7 @@ int pf_mprotect(struct pf_thread *t, uaddr addr, uint64_t len, int prot)
 		return -EINVAL;
 	range_call(t, 0, __NR_mprotect, addr, len)->arg[2] =
 	    (uint64_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
-	return as_error(call_run(t, 1));
+	return call_one(t);
 }
 
 int pf_mremap(struct pf_thread *t, uaddr from, uint64_t old_len, uint64_t new_len, uaddr to,
@@ -233,7 +278,7 @@ int pf_madvise(struct pf_thread *t, uaddr addr, uint64_t len, int advice)
 	if (!advice_passes(advice))
 		return 0;
 	range_call(t, 0, __NR_madvise, addr, len)->arg[2] = (uint64_t)advice;
-	return as_error(call_run(t, 1));
+	return call_one(t);
 }
 
 int pf_mincore(struct pf_thread *t, uaddr addr, uint64_t len, unsigned char *vec)
@@ -303,6 +348,7 @@ ssize_t pf_thread_read(struct pf_thread *t, uaddr from, void *to, size_t n)
 {
 	const void *p = pf_thread_peek(t, from, n);
 
+	settle(t);
 	if (!p)
 		return pf_space_read(t->space, from, to, n);
 	memcpy(to, p, n);
@@ -311,6 +357,7 @@ ssize_t pf_thread_read(struct pf_thread *t, uaddr from, void *to, size_t n)
 
 ssize_t pf_thread_write(struct pf_thread *t, uaddr to, const void *from, size_t n)
 {
+	settle(t);
 	return pf_space_write(t->space, to, from, n);
 }
 

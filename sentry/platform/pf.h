@@ -86,6 +86,8 @@ struct pf_thread {
 	struct stub_copy copies[6];
 	unsigned int nlate;
 	struct stub_copy late[STUB_LATE];
+	unsigned int nlate_calls;    /* prepared in the mailbox, to be made on the way back */
+	bool late_next, late_failed; /* see pf_late */
 	uint32_t window_used;
 	struct place place;
 
@@ -98,7 +100,8 @@ struct pf_thread {
  * the thread's driver while it is stopped. */
 struct pf_ops {
 	const char *name;
-	bool traces; /* stops of traced threads must not reach the reaper */
+	bool late_calls; /* the stub can make calls on its way back to the guest */
+	bool traces;	 /* stops of traced threads must not reach the reaper */
 	void (*attach)(struct pf_thread *t);
 	void (*run)(struct pf_thread *t, struct pf_event *event);
 	/* The thread may be in guest code: make it come out. Any thread. */

@@ -145,6 +145,15 @@ struct pf_map {
 	uint64_t offset;
 };
 int pf_mmap_batch(struct pf_thread *t, const struct pf_map *maps, unsigned int n) MUST_CHECK;
+/*
+ * The next single pf_mmap of anonymous memory, pf_munmap, pf_mprotect or pf_madvise says 0 and
+ * may be carried out by the stub on its way back to the guest, without a hand-over of its own.
+ * For calls that can hardly fail, in a space that no other thread uses (it could reuse the range
+ * too early). If one fails after all, its error becomes the system call's result, and
+ * pf_late_failed says so once, after the next event.
+ */
+void pf_late(struct pf_thread *t);
+bool pf_late_failed(struct pf_thread *t);
 int pf_munmap(struct pf_thread *t, uaddr addr, uint64_t len) MUST_CHECK;
 int pf_mprotect(struct pf_thread *t, uaddr addr, uint64_t len, int prot) MUST_CHECK;
 /* Moves or resizes to exactly `to` (MREMAP_MAYMOVE|MREMAP_FIXED when to != from;

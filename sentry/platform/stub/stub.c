@@ -201,6 +201,26 @@ static void late_copies(struct mbox *m, struct stub_ucontext *uc)
 	}
 }
 
+/* Layout calls that the sentry did not wait for; a failure is the system call's result. */
+static void late_calls(struct mbox *m, struct stub_ucontext *uc)
+{
+	uint32_t n = m->nlate_calls;
+
+	m->nlate_calls = 0;
+	for (uint32_t i = 0; i < n && i < STUB_CALLS; i++) {
+		struct stub_call *c = &m->calls[i];
+		long r =
+		    stub_syscall((long)c->nr, (long)c->arg[0], (long)c->arg[1], (long)c->arg[2],
+				 (long)c->arg[3], (long)c->arg[4], (long)c->arg[5]);
+
+		if (r < 0 && r >= -4095) {
+			uc->mc.ax = (uint64_t)r;
+			m->late_failed = 1;
+			return;
+		}
+	}
+}
+
 /* Serves commands until it is time to run guest code again. */
 static void serve(struct mbox *m)
 {
@@ -218,6 +238,8 @@ static void serve(struct mbox *m)
 	uc = (struct stub_ucontext *)((char *)m + m->uc);
 	if (m->set_rax)
 		uc->mc.ax = m->rax;
+	if (m->nlate_calls)
+		late_calls(m, uc);
 	if (m->nlate)
 		late_copies(m, uc);
 	if (m->set_base)

@@ -101,8 +101,8 @@ struct mbox {
 	uint32_t ncopies;
 	uint32_t nlate;
 	uint64_t rax;
-	uint32_t late_failed;
-	uint32_t pad;
+	uint32_t late_failed; /* one of the late calls failed */
+	uint32_t nlate_calls; /* CMD_RUN: so many of `calls` are made first */
 
 	/* --- written by the stub at each event --- */
 	uint64_t fs_base, gs_base;

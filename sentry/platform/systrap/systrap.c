@@ -142,6 +142,10 @@ static bool read_event(struct pf_thread *t, struct pf_event *event)
 	place_after(t, m->cpu, m->event_tsc - m->run_tsc);
 	t->ncopies = 0;
 	t->window_used = 0;
+	if (m->late_failed) {
+		m->late_failed = 0;
+		t->late_failed = true;
+	}
 	event->signo = sig;
 	if (sig == STUB_SIG_INTERRUPT) {
 		COUNT(interrupts);
@@ -191,6 +195,9 @@ static void store_regs(struct pf_thread *t)
 	m->nlate = t->nlate;
 	memcpy(m->late, t->late, t->nlate * sizeof(t->late[0]));
 	t->nlate = 0;
+	m->nlate_calls = t->nlate_calls;
+	t->late_next = false;
+	t->nlate_calls = 0;
 	t->dirty = 0;
 }
 
@@ -257,6 +264,7 @@ static void systrap_fpu_changed(struct pf_thread *t)
 
 const struct pf_ops systrap_ops = {
     .name = "systrap",
+    .late_calls = true,
     .attach = systrap_attach,
     .run = systrap_run,
     .kick = systrap_kick,
