@@ -128,20 +128,3 @@ long sys_pidfd_getfd(struct task *t, const struct sysargs *a)
 	process_put(p);
 	return r;
 }
-
-/* The memory of a dying process is given back when its last thread goes: nothing to hasten. */
-long sys_process_mrelease(struct task *t, const struct sysargs *a)
-{
-	struct process *p;
-	int r;
-
-	if (a->v[1])
-		return -EINVAL;
-	r = process_of(t, (int)a->v[0], &p);
-	if (r < 0)
-		return r;
-	if (!p->group_exit && !p->zombie)
-		r = -EINVAL;
-	process_put(p);
-	return r;
-}
