@@ -306,6 +306,9 @@ int tmpfs_setattr(struct inode *inode, const struct iattr *attr)
 		if (err < 0)
 			return err;
 	}
+	/* chown(2), truncate(2): a file's capabilities do not survive its change. */
+	if (attr->valid & (IATTR_UID | IATTR_GID | IATTR_SIZE | IATTR_KILL_SUID))
+		(void)!tmpfs_xattr_ops.remove(inode, "security.capability");
 	inode_apply_attr(inode, attr);
 	return 0;
 }
