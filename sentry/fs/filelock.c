@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <sys/file.h>
+#include <sys/sysmacros.h>
 
 #include "common/mem.h"
+#include "common/text.h"
 #include "sentry/fs/inode.h"
 
 #define MAX_LOCKS 65536
@@ -26,7 +28,9 @@ struct record {
 };
 
 struct file_lock_set {
+	struct inode *inode; /* immutable; borrowed: it owns the set */
 	struct waitq wq;
+	struct list node; /* in sets; guarded by locks_lock */
 	/* guarded by locks_lock */
 	struct list records; /* POSIX and OFD */
 	struct list flocks;
@@ -34,6 +38,7 @@ struct file_lock_set {
 };
 
 static struct mutex locks_lock = MUTEX_INIT(RANK_OBJECT);
+static struct list sets = LIST_INIT(sets);		   /* guarded by locks_lock */
 static struct list blocked_list = LIST_INIT(blocked_list); /* guarded by locks_lock */
 
 /* Sets are made on first use and live as long as the inode, so a reader needs no lock. */
@@ -53,6 +58,8 @@ static struct file_lock_set *set_make(struct inode *inode)
 	if (set)
 		return set;
 	set = NEW(struct file_lock_set);
+	set->inode = inode;
+	list_add_tail(&sets, &set->node);
 	waitq_init(&set->wq);
 	list_init(&set->records);
 	list_init(&set->flocks);
@@ -70,6 +77,9 @@ static void free_all(struct list *head)
 
 void file_lock_set_free(struct file_lock_set *set)
 {
+	mutex_lock(&locks_lock);
+	list_del(&set->node);
+	mutex_unlock(&locks_lock);
 	free_all(&set->records);
 	free_all(&set->flocks);
 	waitq_destroy(&set->wq);
@@ -279,7 +289,8 @@ static struct record *flock_of_locked(struct file_lock_set *set, const struct fi
 	return NULL;
 }
 
-static int flock_locked(struct file_lock_set *set, struct file *f, int operation, bool *wake)
+static int flock_locked(struct file_lock_set *set, struct file *f, int operation, int pid,
+			bool *wake)
 {
 	struct record *own = flock_of_locked(set, f), *r;
 	bool write = operation == LOCK_EX;
@@ -298,11 +309,11 @@ static int flock_locked(struct file_lock_set *set, struct file *f, int operation
 	if (set->count >= MAX_LOCKS)
 		return -ENOLCK;
 	add_locked(set, &set->flocks,
-		   &(struct record){.owner = f, .write = write, .end = INT64_MAX});
+		   &(struct record){.owner = f, .pid = pid, .write = write, .end = INT64_MAX});
 	return 0;
 }
 
-int filelock_flock(struct file *f, int operation)
+int filelock_flock(struct file *f, int operation, int pid)
 {
 	struct file_lock_set *set = operation == LOCK_UN ? set_of(f->inode) : set_make(f->inode);
 	bool wake = false;
@@ -312,7 +323,7 @@ int filelock_flock(struct file *f, int operation)
 		return 0;
 	atomic_store(&f->has_flock, true);
 	mutex_lock(&locks_lock);
-	err = flock_locked(set, f, operation, &wake);
+	err = flock_locked(set, f, operation, pid, &wake);
 	mutex_unlock(&locks_lock);
 	if (wake)
 		waitq_wake_all(&set->wq, POLLIN);
@@ -351,20 +362,30 @@ void filelock_release_file(struct file *f)
 		drop_all(f, f, true);
 }
 
-void filelock_for_each(struct inode *inode, void (*fn)(const struct filelock_info *info, void *arg),
-		       void *arg)
+static void format_locked(struct text *out, unsigned int n, const struct record *r,
+			  const struct inode *inode, const char *class)
 {
-	struct file_lock_set *set = set_of(inode);
-	struct record *r;
+	text_printf(out, "%u: %-6s ADVISORY  %-5s %d %02x:%02x:%llu %llu ", n, class,
+		    r->write ? "WRITE" : "READ", r->pid, major(inode->sb->dev),
+		    minor(inode->sb->dev), (unsigned long long)inode->ino,
+		    (unsigned long long)r->start);
+	if (r->end == INT64_MAX)
+		text_printf(out, "EOF\n");
+	else
+		text_printf(out, "%llu\n", (unsigned long long)r->end);
+}
 
-	if (!set)
-		return;
+void filelock_format(struct text *out)
+{
 	SCOPED_LOCK(&locks_lock);
-	list_for_each (r, &set->records, node)
-		fn(&(struct filelock_info){r->ofd ? "OFDLCK" : "POSIX", r->owner, r->write, r->pid,
-					   r->start, r->end},
-		   arg);
-	list_for_each (r, &set->flocks, node)
-		fn(&(struct filelock_info){"FLOCK", r->owner, r->write, r->pid, r->start, r->end},
-		   arg);
+	struct file_lock_set *set;
+	struct record *r;
+	unsigned int n = 1;
+
+	list_for_each (set, &sets, node) {
+		list_for_each (r, &set->records, node)
+			format_locked(out, n++, r, set->inode, r->ofd ? "OFDLCK" : "POSIX");
+		list_for_each (r, &set->flocks, node)
+			format_locked(out, n++, r, set->inode, "FLOCK");
+	}
 }

@@ -31,8 +31,8 @@ void filelock_unblock(struct filelock_blocked *blocked);
 /* The first lock that would stand in the way, written to *req; type F_UNLCK if none. */
 void filelock_get(struct file *f, struct filelock_req *req);
 /* flock(2): LOCK_SH, LOCK_EX, LOCK_UN. -EAGAIN on a conflict (an old lock is then lost, as
- * flock(2) says of conversions). */
-int filelock_flock(struct file *f, int operation) MUST_CHECK;
+ * flock(2) says of conversions). pid: for /proc/locks only. */
+int filelock_flock(struct file *f, int operation, int pid) MUST_CHECK;
 /* Valid while the file is referenced. */
 struct waitq *filelock_waitq(struct file *f);
 
@@ -42,15 +42,8 @@ void filelock_close_posix(struct file *f, const void *owner);
 void filelock_release_file(struct file *f);
 void file_lock_set_free(struct file_lock_set *set);
 
-/* Calls fn for each lock of an inode: for /proc/locks and fdinfo. */
-struct filelock_info {
-	const char *class; /* "POSIX", "FLOCK", "OFDLCK" */
-	const void *owner;
-	bool write;
-	int pid;
-	uint64_t start, end;
-};
-void filelock_for_each(struct inode *inode, void (*fn)(const struct filelock_info *info, void *arg),
-		       void *arg);
+struct text;
+/* The contents of /proc/locks. */
+void filelock_format(struct text *out);
 
 #endif

@@ -108,7 +108,7 @@ struct lock_wait {
 	struct file *f;
 	const struct filelock_req *req;
 	struct filelock_blocked blocked;
-	int flock_op;
+	int flock_op, pid;
 };
 
 static long try_lock(void *arg)
@@ -168,14 +168,14 @@ static long try_flock(void *arg)
 {
 	struct lock_wait *w = arg;
 
-	return filelock_flock(w->f, w->flock_op);
+	return filelock_flock(w->f, w->flock_op, w->pid);
 }
 
 long sys_flock(struct task *t, const struct sysargs *a)
 {
 	struct file *f = fd_get_io(t->files, (int)a->v[0]);
 	int op = (int)a->v[1] & ~LOCK_NB;
-	struct lock_wait w = {.f = f, .flock_op = op};
+	struct lock_wait w = {.f = f, .flock_op = op, .pid = t->process->tgid};
 	long r;
 
 	if (!f)
@@ -183,7 +183,7 @@ long sys_flock(struct task *t, const struct sysargs *a)
 	if (op != LOCK_SH && op != LOCK_EX && op != LOCK_UN)
 		r = -EINVAL;
 	else
-		r = filelock_flock(f, op);
+		r = filelock_flock(f, op, t->process->tgid);
 	if (r == -EAGAIN && !(a->v[1] & LOCK_NB))
 		r = wait_on(t, filelock_waitq(f), POLLIN, SLEEP_FOREVER, try_flock, &w);
 	file_put(f);

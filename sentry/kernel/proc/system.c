@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "sentry/abi/version.h"
 #include "sentry/core/host_facts.h"
+#include "sentry/fs/filelock.h"
 #include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/tasklist.h"
@@ -268,6 +269,12 @@ static int show_meminfo(struct superblock *sb, struct text *out)
 	return 0;
 }
 
+static int show_locks(struct superblock *sb, struct text *out)
+{
+	filelock_format(out);
+	return 0;
+}
+
 static int show_vmstat(struct superblock *sb, struct text *out)
 {
 	struct host_memory m;
@@ -369,7 +376,7 @@ const struct pseudo_entry proc_system_table[] = {
     FILE_("key-users", show_key_users),
     TEXT("keys", ""),
     FILE_("loadavg", show_loadavg),
-    TEXT("locks", ""),
+    FILE_("locks", show_locks),
     FILE_("meminfo", show_meminfo),
     TEXT("misc", ""),
     TEXT("modules", ""),

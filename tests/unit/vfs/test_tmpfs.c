@@ -1,5 +1,5 @@
 /* tmpfs through the VFS: data, limits, directories, attributes, watches, locks. */
-/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/perm.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/cred.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_thread.c */
+/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/perm.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/cred.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/text.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_thread.c */
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
@@ -395,12 +395,12 @@ START_TEST(record_locks)
 	filelock_close_posix(f, &a);
 	filelock_close_posix(f, &b);
 	ck_assert_int_eq(filelock_set(f, &want, NULL), 0);
-	ck_assert_int_eq(filelock_flock(f, LOCK_EX), 0);
+	ck_assert_int_eq(filelock_flock(f, LOCK_EX, 1), 0);
 	struct file *g = open_ok("/f", O_RDONLY);
 
-	ck_assert_int_eq(filelock_flock(g, LOCK_SH), -EAGAIN);
+	ck_assert_int_eq(filelock_flock(g, LOCK_SH, 1), -EAGAIN);
 	file_put(f);
-	ck_assert_int_eq(filelock_flock(g, LOCK_SH), 0);
+	ck_assert_int_eq(filelock_flock(g, LOCK_SH, 1), 0);
 	file_put(g);
 }
 END_TEST
