@@ -25,10 +25,19 @@ $(B)/tests/guest/%: tests/guest/%.c
 
 tests: $(UNIT_BIN) $(GUEST_BIN)
 
+# The Debian root that tests and benchmarks run programs in; made once.
+ROOTFS ?= $(or $(GARRISON_ROOTFS),/var/tmp/garrison-rootfs)
+export GARRISON_ROOTFS := $(ROOTFS)
+
+$(ROOTFS):
+	tests/rootfs/make.sh $(ROOTFS)
+
+rootfs: $(ROOTFS)
+
 # TESTS=unit|guest|integration|fuzz|security or a part of a test's name narrows it.
-test: all tests
+test: all tests rootfs
 	python3 tests/run.py --build $(B) $(if $(TESTS),--only '$(TESTS)')
 
 check: lint test
 
-.PHONY: tests test check
+.PHONY: tests test check rootfs

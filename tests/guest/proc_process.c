@@ -111,7 +111,7 @@ static void status(void)
 	value("/proc/self/status", "SigPnd:");
 	value("/proc/self/status", "ShdPnd:");
 	value("/proc/self/status", "SigBlk:");
-	value("/proc/self/status", "SigIgn:");
+	value("/proc/self/status", "SigIgn:"); /* main() reset what the caller ignores */
 	value("/proc/self/status", "SigCgt:");
 }
 
@@ -406,6 +406,9 @@ static void others(void)
 
 int main(void)
 {
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, (long[4]){0}, NULL, 8L);
 	status();
 	stat_fields();
 	maps();
