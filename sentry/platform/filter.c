@@ -151,7 +151,7 @@ static void rule_any(struct code *a)
 /* One call: its number, its conditions, then the action. */
 static void call(struct code *a, uint32_t nr, void (*rule)(struct code *), uint32_t action)
 {
-	struct sock_filter body[64];
+	struct sock_filter body[64] = {0};
 	struct code b = {.f = body};
 
 	rule(&b);

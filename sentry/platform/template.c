@@ -28,7 +28,7 @@
 #include "sentry/platform/filter.h"
 #include "sentry/platform/pf.h"
 
-extern const char stub_image[], stub_image_end[];
+extern const char stub_image[];
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -142,7 +142,7 @@ static int map_image(const struct stub_config *config)
 
 	if (p != (char *)pf.text)
 		return -errno;
-	memcpy(p, stub_image, (size_t)(stub_image_end - stub_image));
+	memcpy(p, stub_image, pf.text_size);
 	memcpy(p + pf.text_size, config, sizeof(*config));
 	if (mprotect(p, pf.text_size, PROT_READ | PROT_EXEC) < 0 ||
 	    mprotect(p + pf.text_size, pf.image_size - pf.text_size, PROT_READ) < 0)
