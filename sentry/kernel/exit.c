@@ -66,8 +66,7 @@ static void insist(struct ktimer *timer)
 	struct task *t;
 
 	SCOPED_LOCK(&tasklist);
-	list_for_each(t, &p->threads, thread_node)
-	{
+	list_for_each (t, &p->threads, thread_node) {
 		if (t == p->exec_task || !task_killed(t))
 			continue;
 		mutex_lock(&t->alloc_lock);
@@ -129,7 +128,7 @@ static void leave_memory(struct task *t)
 		futex_task_exit(t);
 		clear_tid(t);
 		note_rss(t);
-		}
+	}
 	mutex_lock(&t->alloc_lock);
 	pt = t->pt;
 	mm = t->mm;

@@ -127,7 +127,7 @@ struct task {
 	atomic_uint trap;	     /* TRAP_*: slow path of every syscall */
 
 	/* times: ns */
-	uint64_t start_time;	     /* CLOCK_MONOTONIC */
+	uint64_t start_time; /* CLOCK_MONOTONIC */
 	/* CPU time: wall time inside pf_run, and the CPU clock of its thread in the sentry. */
 	atomic_ullong guest_ns, guest_since; /* guest_since 0: not in the guest */
 	clockid_t cpu_clock;		     /* alloc_lock; valid while sleeper is set */
