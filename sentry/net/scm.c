@@ -18,6 +18,9 @@
  * while we look. A message that is being sent counts as in flight but is in no
  * queue yet: its files count as held from outside.
  *
+ * A collection costs time for every socket in flight. So with few of them it is made
+ * at each release, with many a moment later, on the timer thread, once for all.
+ *
  * Dropping files may release sockets, whose queues hold files, ...: a thread
  * drops them from a list, so that the depth of such nesting costs no stack.
  *
@@ -27,7 +30,9 @@
 
 #include <errno.h>
 
+#include "common/host.h"
 #include "common/mem.h"
+#include "sentry/core/timer.h"
 #include "sentry/net/socket.h"
 
 #define IN_FLIGHT_MAX 262144 /* files, in the whole sandbox */
@@ -36,7 +41,11 @@ static struct mutex scm_mutex = MUTEX_INIT(RANK_SCM);
 /* guarded by scm_mutex */
 static struct list flying = LIST_INIT(flying); /* struct socket.fly.node */
 static atomic_size_t in_flight;		       /* files; changed under scm_mutex */
-static bool collecting, collect_again;
+static bool collecting, collect_again, collect_later;
+static size_t flying_count;
+
+#define FEW 64
+#define LATER (20 * NSEC_PER_MSEC)
 
 /* What this thread has yet to drop, in a chain through node.next, while it is dropping. */
 static __thread struct list *drop_next;
@@ -58,16 +67,20 @@ static void fly_locked(struct file *f)
 {
 	struct socket *s = socket_from_file(f);
 
-	if (s && s->fly.count++ == 0)
+	if (s && s->fly.count++ == 0) {
 		list_add_tail(&flying, &s->fly.node);
+		flying_count++;
+	}
 }
 
 static void land_locked(struct file *f)
 {
 	struct socket *s = socket_from_file(f);
 
-	if (s && --s->fly.count == 0)
+	if (s && --s->fly.count == 0) {
 		list_del(&s->fly.node);
+		flying_count--;
+	}
 }
 
 int scm_attach(struct scm_files *files, uint64_t limit)
@@ -271,6 +284,31 @@ static void collect_locked(struct list *garbage)
 		for_each_queue(s, purge, garbage);
 }
 
+static void collect(void);
+
+static void collect_on_timer(struct ktimer *timer)
+{
+	mutex_lock(&scm_mutex);
+	collect_later = false;
+	mutex_unlock(&scm_mutex);
+	collect();
+}
+
+/* True if it is put off, or will be done by the thread that is at it. */
+static bool put_off(void)
+{
+	static struct ktimer timer = {.fire = collect_on_timer};
+	SCOPED_LOCK(&scm_mutex);
+
+	if (flying_count <= FEW)
+		return false;
+	if (!collect_later) {
+		collect_later = true;
+		ktimer_arm(&timer, host_monotonic_ns() + LATER);
+	}
+	return true;
+}
+
 /* True if this thread is to collect now; else the one that does goes round again. */
 static bool collect_begin(void)
 {
@@ -294,11 +332,11 @@ static bool collect_end(void)
 	return true;
 }
 
-void scm_collect(void)
+static void collect(void)
 {
 	struct list garbage;
 
-	if (!atomic_load(&in_flight) || !collect_begin())
+	if (!collect_begin())
 		return;
 	do {
 		list_init(&garbage);
@@ -307,4 +345,10 @@ void scm_collect(void)
 		mutex_unlock(&scm_mutex);
 		sock_buf_free_all(&garbage);
 	} while (!collect_end());
+}
+
+void scm_collect(void)
+{
+	if (atomic_load(&in_flight) && !put_off())
+		collect();
 }
