@@ -3,7 +3,7 @@
  * and the operations brief, and deadlock detection needs a view of all of
  * them anyway. Waiters are woken after it is released.
  *
- * Limit: MAX_LOCKS records on one inode, so that a guest cannot make the
+ * Limit: MAX_LOCKS records on one inode and MAX_TOTAL in all, so that a guest cannot make the
  * sentry's memory grow without bound (Linux has no such limit).
  */
 #include "sentry/fs/filelock.h"
@@ -17,6 +17,7 @@
 #include "sentry/fs/inode.h"
 
 #define MAX_LOCKS 65536
+#define MAX_TOTAL (1U << 20)
 
 struct record {
 	struct list node;
@@ -39,6 +40,7 @@ struct file_lock_set {
 
 static struct mutex locks_lock = MUTEX_INIT(RANK_OBJECT);
 static struct list sets = LIST_INIT(sets);		   /* guarded by locks_lock */
+static unsigned int total;				   /* records; guarded by locks_lock */
 static struct list blocked_list = LIST_INIT(blocked_list); /* guarded by locks_lock */
 
 /* Sets are made on first use and live as long as the inode, so a reader needs no lock. */
@@ -79,6 +81,7 @@ void file_lock_set_free(struct file_lock_set *set)
 {
 	mutex_lock(&locks_lock);
 	list_del(&set->node);
+	total -= set->count;
 	mutex_unlock(&locks_lock);
 	free_all(&set->records);
 	free_all(&set->flocks);
@@ -160,6 +163,7 @@ static void drop_locked(struct file_lock_set *set, struct record *r)
 {
 	list_del(&r->node);
 	set->count--;
+	total--;
 	free(r);
 }
 
@@ -172,6 +176,7 @@ static struct record *add_locked(struct file_lock_set *set, struct list *head,
 	list_init(&r->node);
 	list_add_tail(head, &r->node);
 	set->count++;
+	total++;
 	return r;
 }
 
@@ -232,7 +237,7 @@ static int set_locked(struct file_lock_set *set, const struct filelock_req *req,
 
 	if (r)
 		return block_locked(blocked, req, r);
-	if (set->count >= MAX_LOCKS)
+	if (set->count >= MAX_LOCKS || total >= MAX_TOTAL)
 		return -ENOLCK;
 	*wake = carve_locked(set, req->owner, req->start, req->end);
 	if (req->type != F_UNLCK)
@@ -306,7 +311,7 @@ static int flock_locked(struct file_lock_set *set, struct file *f, int operation
 	list_for_each (r, &set->flocks, node)
 		if (write || r->write)
 			return -EAGAIN;
-	if (set->count >= MAX_LOCKS)
+	if (set->count >= MAX_LOCKS || total >= MAX_TOTAL)
 		return -ENOLCK;
 	add_locked(set, &set->flocks,
 		   &(struct record){.owner = f, .pid = pid, .write = write, .end = INT64_MAX});

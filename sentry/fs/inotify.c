@@ -21,7 +21,7 @@
 
 #define MAX_QUEUED 16384
 #define MAX_WATCHES 65536
-#define MAX_INSTANCES 1024
+#define MAX_INSTANCES 256
 
 /* struct inotify_event, without its name. */
 struct event_head {

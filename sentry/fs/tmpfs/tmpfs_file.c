@@ -34,7 +34,7 @@ static uint64_t pages_for(uint64_t bytes)
 /* --- charging ------------------------------------------------------------------------ */
 
 /* As many of n pages as the limit allows; the number. */
-static uint64_t charge(struct tmpfs_sb *sb, uint64_t n)
+uint64_t tmpfs_charge(struct tmpfs_sb *sb, uint64_t n)
 {
 	uint64_t used = atomic_load(&sb->used_pages), max = atomic_load(&sb->max_pages), take;
 
@@ -44,7 +44,7 @@ static uint64_t charge(struct tmpfs_sb *sb, uint64_t n)
 	return take;
 }
 
-static void uncharge(struct tmpfs_sb *sb, uint64_t n)
+void tmpfs_uncharge(struct tmpfs_sb *sb, uint64_t n)
 {
 	atomic_fetch_sub(&sb->used_pages, n);
 }
@@ -62,7 +62,7 @@ static void settle(struct inode *inode, uint64_t extra)
 	else
 		now = pages_for(inode->size);
 	atomic_fetch_add(&sb->used_pages, now);
-	uncharge(sb, d->pages + extra);
+	tmpfs_uncharge(sb, d->pages + extra);
 	d->pages = now;
 }
 
@@ -70,7 +70,7 @@ static void settle(struct inode *inode, uint64_t extra)
 
 void tmpfs_data_free(struct tmpfs_node *node)
 {
-	uncharge(tmpfs_sb_of(&node->inode), node->data.pages);
+	tmpfs_uncharge(tmpfs_sb_of(&node->inode), node->data.pages);
 	if (atomic_load(&node->data.fd) >= 0)
 		host_close(atomic_load(&node->data.fd));
 	free(node->data.small);
@@ -201,7 +201,7 @@ static int charge_write(struct inode *inode, uint64_t pos, size_t *n, uint64_t *
 		need = end_page - pos / PAGE;
 	else
 		need = end_page > d->pages ? end_page - d->pages : 0;
-	got = charge(tmpfs_sb_of(inode), need);
+	got = tmpfs_charge(tmpfs_sb_of(inode), need);
 	*charged = got;
 	if (got == need)
 		return 0;
@@ -343,7 +343,7 @@ static int allocate_locked(struct inode *inode, int fd, int mode, uint64_t offse
 {
 	struct tmpfs_data *d = data_of(inode);
 	uint64_t need = pages_for(offset + len) - offset / PAGE;
-	uint64_t got = charge(tmpfs_sb_of(inode), need);
+	uint64_t got = tmpfs_charge(tmpfs_sb_of(inode), need);
 	int err = got < need
 		      ? -ENOSPC
 		      : host_fallocate(fd, mode & FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);

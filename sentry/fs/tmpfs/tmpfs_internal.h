@@ -104,6 +104,9 @@ extern const struct file_ops tmpfs_dir_ops;
 extern const struct inode_ops tmpfs_dir_inode_ops;
 
 /* tmpfs_file.c */
+/* Charges as many of n pages as the limit allows; the number. */
+uint64_t tmpfs_charge(struct tmpfs_sb *sb, uint64_t n);
+void tmpfs_uncharge(struct tmpfs_sb *sb, uint64_t n);
 extern const struct file_ops tmpfs_file_ops;
 int tmpfs_setattr(struct inode *inode, const struct iattr *attr);
 int tmpfs_getattr(struct inode *inode, struct kstat *st);

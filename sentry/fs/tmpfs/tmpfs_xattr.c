@@ -23,8 +23,15 @@ static size_t weight(const struct tmpfs_xattr *x)
 	return x->size + strlen(x->name);
 }
 
+/* They lie in the sentry's own memory, so whole pages are charged for each. */
+static uint64_t pages_of(size_t bytes)
+{
+	return (bytes + PAGE - 1) / PAGE;
+}
+
 static void drop(struct tmpfs_node *node, struct tmpfs_xattr *x)
 {
+	tmpfs_uncharge(tmpfs_sb_of(&node->inode), pages_of(weight(x)));
 	node->xattr_bytes -= weight(x);
 	list_del(&x->node);
 	free(x->name);
@@ -57,6 +64,8 @@ static int xattr_set(struct inode *inode, const char *name, const void *value, s
 {
 	struct tmpfs_node *node = tmpfs_node_of(inode);
 	struct tmpfs_xattr *old = find(node, name), *x;
+	uint64_t need = pages_of(size + strlen(name)), got;
+	struct tmpfs_sb *sb = tmpfs_sb_of(inode);
 	size_t freed = old ? weight(old) : 0;
 
 	if (old && (flags & XATTR_CREATE))
@@ -65,9 +74,12 @@ static int xattr_set(struct inode *inode, const char *name, const void *value, s
 		return -ENODATA;
 	if (node->xattr_bytes - freed + size + strlen(name) > MAX_BYTES)
 		return -ENOSPC;
-	x = try_calloc(1, sizeof(*x) + size);
-	if (!x)
-		return -ENOMEM;
+	got = tmpfs_charge(sb, need);
+	x = got == need ? try_calloc(1, sizeof(*x) + size) : NULL;
+	if (!x) {
+		tmpfs_uncharge(sb, got);
+		return got < need ? -ENOSPC : -ENOMEM;
+	}
 	x->name = xstrdup(name);
 	x->size = size;
 	memcpy(x->value, value, size);
