@@ -26,13 +26,9 @@
 MUST_CHECK int confine_fds(const int *keep, size_t n);
 
 MUST_CHECK int confine_sentry_world(const char **what);
-MUST_CHECK int confine_sentry_calls(const char **what);
+MUST_CHECK int confine_sentry_calls(bool ptrace_platform, const char **what);
 /* Stage two alone; confine_gofer includes it. */
 MUST_CHECK int confine_gofer_calls(const char **what);
 MUST_CHECK int confine_gofer(const char **what);
-
-/* For tests: a seccomp list, by "sentry" or "gofer". */
-struct bpf_rule;
-const struct bpf_rule *confine_rules(const char *process, size_t *n);
 
 #endif

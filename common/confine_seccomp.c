@@ -15,19 +15,15 @@ static const struct bpf_rule sentry_rules[] = {
 #include "seccomp_sentry.h"
 };
 
+/* The same and what the ptrace platform needs. */
+static const struct bpf_rule sentry_ptrace_rules[] = {
+#include "seccomp_sentry.h"
+#include "seccomp_sentry_ptrace.h"
+};
+
 static const struct bpf_rule gofer_rules[] = {
 #include "seccomp_gofer.h"
 };
-
-const struct bpf_rule *confine_rules(const char *process, size_t *n)
-{
-	if (strcmp(process, "gofer") == 0) {
-		*n = ARRAY_SIZE(gofer_rules);
-		return gofer_rules;
-	}
-	*n = ARRAY_SIZE(sentry_rules);
-	return sentry_rules;
-}
 
 /* For all threads of the process; no_new_privs must be set. */
 static int bpf_install(struct sock_filter *prog, int len)
@@ -58,8 +54,10 @@ static int install(const struct bpf_rule *rules, size_t n, const char **what)
 	return bpf_install(prog, len);
 }
 
-int confine_sentry_calls(const char **what)
+int confine_sentry_calls(bool ptrace_platform, const char **what)
 {
+	if (ptrace_platform)
+		return install(sentry_ptrace_rules, ARRAY_SIZE(sentry_ptrace_rules), what);
 	return install(sentry_rules, ARRAY_SIZE(sentry_rules), what);
 }
 

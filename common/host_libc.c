@@ -11,7 +11,7 @@
  * malloc arenas count CPUs: #host: sched_getaffinity sentry gofer
  * pthread_create (clone3 is refused, so it falls back to clone): a thread, never a process:
  * #host: clone[0&0x10100=0x10100] sentry gofer
- * #host: set_robust_list,rseq,set_tid_address,arch_prctl sentry gofer
+ * #host: set_robust_list,rseq sentry gofer
  * locks and joins: #host: futex sentry gofer
  * signal masks around thread creation, abort, raise:
  * #host: rt_sigprocmask,rt_sigaction sentry gofer

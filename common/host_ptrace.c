@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* #host: ptrace sentry */
+/* #host: ptrace sentry_ptrace */
 static long do_ptrace(long request, pid_t tid, unsigned long addr, unsigned long data)
 {
 	long r = syscall(SYS_ptrace, request, tid, addr, data);
@@ -84,7 +84,7 @@ int host_ptrace_step(pid_t tid, int sig)
 	return (int)do_ptrace(PTRACE_SINGLESTEP, tid, 0, (unsigned long)sig);
 }
 
-/* #host: wait4 sentry */
+/* #host: wait4 sentry_ptrace */
 int host_ptrace_wait(pid_t tid, int *status)
 {
 	pid_t r;
@@ -95,7 +95,7 @@ int host_ptrace_wait(pid_t tid, int *status)
 	return r < 0 ? -errno : 0;
 }
 
-/* #host: waitid sentry */
+/* #host: waitid sentry_ptrace */
 int host_ptrace_stopped(pid_t tid)
 {
 	siginfo_t si = {0};
@@ -105,7 +105,7 @@ int host_ptrace_stopped(pid_t tid)
 	return r < 0 || si.si_pid != 0;
 }
 
-/* #host: pidfd_open sentry */
+/* #host: pidfd_open sentry_ptrace */
 int host_pidfd_open(pid_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -123,7 +123,10 @@ int host_notif_poll(int listener, int timeout_ms)
 	return r < 0 ? -errno : r > 0 && (p.revents & POLLIN);
 }
 
-/* #host: ioctl sentry */
+/* SECCOMP_IOCTL_NOTIF_RECV, _SEND, _ADDFD:
+ * #host: ioctl[1&0xffffffff=0xc0502100] sentry
+ * #host: ioctl[1&0xffffffff=0xc0182101] sentry
+ * #host: ioctl[1&0xffffffff=0x40182103] sentry */
 int host_notif_recv(int listener, struct seccomp_notif *n)
 {
 	memset(n, 0, sizeof(*n));

@@ -28,7 +28,7 @@ static int no_options(int argc, char **argv, struct error *e)
 static int load_id(const struct global_options *g, int argc, char **argv, struct state *st,
 		   struct error *e)
 {
-	const char *id;
+	const char *id = NULL;
 	int r = no_options(argc, argv, e);
 
 	st->dir_fd = -1;

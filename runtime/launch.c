@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/host.h"
+#include "common/host_setup.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "runtime/client.h"
@@ -418,6 +419,27 @@ static int create(struct launch *l, struct exports *x, bool start, struct error 
 	return r;
 }
 
+/* A dead sentry's last words are in its log, which goes with the state. */
+static void add_last_words(const struct launch *l, struct error *e)
+{
+	SCOPED_FREE char *text = NULL;
+	char *end, *line;
+
+	if (l->foreground || l->g->debug_log ||
+	    host_read_file(l->state.dir_fd, "log", 1 << 20, &text) < 0)
+		return;
+	line = strstr(text, "panic: ");
+	if (!line)
+		line = strstr(text, "error: ");
+	if (!line)
+		return;
+	end = strchrnul(line, '\n');
+	*end = '\0';
+	line = xasprintf("%s; it said: %s", e->text, line);
+	free(e->text);
+	e->text = line;
+}
+
 int launch_create(struct launch *l, const char *id, bool start, struct error *e)
 {
 	SCOPED_FREE struct exports *x = NEW(struct exports);
@@ -436,6 +458,7 @@ int launch_create(struct launch *l, const char *id, bool start, struct error *e)
 	if (r < 0) {
 		struct error later = {0};
 
+		add_last_words(l, e);
 		exports_close(x);
 		launch_destroy(&l->state, &later);
 		error_clear(&later);

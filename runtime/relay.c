@@ -54,17 +54,36 @@ static void forward_size(struct relay *r)
 				  "rows", w.ws_row, "cols", w.ws_col));
 }
 
+/* The third of these within two seconds is meant: an init may ignore or block the others. */
+static bool insisted(struct relay *r, int sig)
+{
+	uint64_t now = host_monotonic_ns();
+
+	if (sig != SIGINT && sig != SIGTERM && sig != SIGQUIT)
+		return false;
+	if (now - r->first_stop > 2 * NSEC_PER_SEC) {
+		r->first_stop = now;
+		r->stops = 0;
+	}
+	return ++r->stops >= 3;
+}
+
 static void on_signal(struct relay *r, int signal_fd)
 {
 	struct signalfd_siginfo info;
+	int sig;
 
 	if (host_read(signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGWINCH)
+	sig = (int)info.ssi_signo;
+	if (sig == SIGWINCH) {
 		forward_size(r);
-	else
-		send_request(r, json_pack("{ss,ss,si,si}", "op", "signal", "id", r->id, "pid",
-					  r->pid, "signal", (int)info.ssi_signo));
+		return;
+	}
+	if (insisted(r, sig))
+		sig = SIGKILL;
+	send_request(r, json_pack("{ss,ss,si,si}", "op", "signal", "id", r->id, "pid", r->pid,
+				  "signal", sig));
 }
 
 /* The wait status, or -1 for the answer to something else. */

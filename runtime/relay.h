@@ -10,6 +10,8 @@ struct relay {
 	const char *id;
 	int pid;		 /* in the container; 0: init */
 	struct console *console; /* master: relayed to our fds 0 and 1; -1: none */
+	uint64_t first_stop;	 /* private: when the first SIGINT, ... of a row came */
+	int stops;
 };
 
 /* Blocks the signals that are to be passed on; call it before the process is started. */

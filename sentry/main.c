@@ -122,7 +122,10 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 {
 	/* A second fault, in the report, must end it. */
 	signal(sig, SIG_DFL);
-	panic("%s at %p", sig == SIGSEGV ? "SIGSEGV" : sig == SIGBUS ? "SIGBUS" : "crash",
+	panic("%s at %p",
+	      sig == SIGSEGV  ? "SIGSEGV"
+	      : sig == SIGBUS ? "SIGBUS"
+			      : "crash",
 	      info->si_addr);
 }
 
@@ -166,7 +169,7 @@ static void confine_calls(const struct options *o)
 	/* Nobody of our uid may look into us. (Stubs, which we look into, set their own flag.) */
 	must(host_prctl(PR_SET_DUMPABLE, 0, 0), "make the process undumpable");
 	if (o->confine)
-		must(confine_sentry_calls(&what), what);
+		must(confine_sentry_calls(strcmp(o->platform.name, "ptrace") == 0, &what), what);
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@ $(B)/gen/seccomp_%.h: tools/seccomp-list $(COMMON_SRC)
 	@mkdir -p $(@D)
 	$(Q)tools/seccomp-list $* $(COMMON_SRC) > $@.tmp && mv $@.tmp $@
 
-$(B)/obj/common/confine_seccomp.o: $(B)/gen/seccomp_sentry.h $(B)/gen/seccomp_gofer.h
+$(B)/obj/common/confine_seccomp.o: $(B)/gen/seccomp_sentry.h $(B)/gen/seccomp_sentry_ptrace.h $(B)/gen/seccomp_gofer.h
 
 
 PREFIX ?= /usr/local
