@@ -96,18 +96,21 @@ int op_signal(struct request *rq)
 	int sig = (int)json_get_int(rq->body, "signal", 0);
 	struct container *c;
 	struct job *job;
-	siginfo_t info;
+	const siginfo_t *info;
+	siginfo_t buf;
 	int r;
 
 	if (sig < 0 || sig > 64)
 		return request_fail(rq, -EINVAL, "invalid signal %d", sig);
-	fill_info(&info, sig);
+	fill_info(&buf, sig);
+	/* From outside, even init cannot refuse these two: send them as the kernel does. */
+	info = sig == SIGKILL || sig == SIGSTOP ? NULL : &buf;
 	if (json_get_bool(rq->body, "all")) {
 		r = find_container(rq, &c);
-		return r < 0 ? r : signal_everyone(c, sig, &info);
+		return r < 0 ? r : signal_everyone(c, sig, info);
 	}
 	r = find_job(rq, &job);
-	return r < 0 ? r : signal_job(rq, job, sig, &info);
+	return r < 0 ? r : signal_job(rq, job, sig, info);
 }
 
 static json_t *describe(struct process *p)
