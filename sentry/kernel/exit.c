@@ -533,7 +533,7 @@ void task_finish(struct task *t)
 		process_timers_exit(p, true);
 	}
 	leave_memory(t);
-	if (sysv_task_exit)
+	if (last && sysv_task_exit)
 		sysv_task_exit(t);
 	if (last)
 		leave_session(t);
