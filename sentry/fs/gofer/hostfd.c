@@ -106,7 +106,7 @@ static int ask_gofer(struct gofer_inode *gi, bool write, atomic_int *slot)
 {
 	struct gofer_sb *gs = gofer_sb(&gi->inode);
 	struct fuse_open_in in = {.flags = write ? O_RDWR : O_RDONLY};
-	struct gofer_attr_out out;
+	struct gofer_attr_out out = {0};
 	struct gofer_call call = {
 	    .opcode = GOFER_OPEN,
 	    .node = gi->node,

@@ -140,7 +140,7 @@ static bool fresh(const struct gofer_sb *gs, struct gofer_inode *gi)
 static int ask_locked(struct gofer_sb *gs, struct gofer_inode *gi)
 {
 	struct fuse_getattr_in in = {0};
-	struct gofer_attr_out out;
+	struct gofer_attr_out out = {0};
 	struct gofer_call call = {
 	    .opcode = FUSE_GETATTR,
 	    .node = gi->node,
@@ -274,7 +274,7 @@ int gofer_setattr(struct inode *inode, const struct iattr *attr)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
 	struct fuse_setattr_in in = {0};
-	struct gofer_attr_out out;
+	struct gofer_attr_out out = {0};
 	struct gofer_call call = {
 	    .opcode = FUSE_SETATTR,
 	    .node = gi->node,

@@ -13,8 +13,9 @@
 static ssize_t xattr_read(struct inode *inode, uint32_t opcode, const char *name, void *value,
 			  size_t size)
 {
-	struct fuse_getxattr_in in = {.size = (uint32_t)min(size, (size_t)GOFER_DATA_MAX)};
-	struct fuse_getxattr_out length;
+	size_t want = min(size, (size_t)GOFER_DATA_MAX);
+	struct fuse_getxattr_in in = {.size = (uint32_t)want};
+	struct fuse_getxattr_out length = {0};
 	struct gofer_call call = {
 	    .opcode = opcode,
 	    .node = gofer_inode(inode)->node,
@@ -130,7 +131,7 @@ const struct inode_ops gofer_inode_ops = {
 static int gofer_statfs(struct superblock *sb, struct kstatfs *out)
 {
 	struct gofer_sb *gs = container_of(sb, struct gofer_sb, sb);
-	struct fuse_statfs_out reply;
+	struct fuse_statfs_out reply = {0};
 	struct gofer_call call = {
 	    .opcode = FUSE_STATFS,
 	    .node = FUSE_ROOT_ID,
@@ -219,7 +220,7 @@ static const struct sb_ops shared_sb_ops = {
 static int make_root(struct gofer_sb *gs)
 {
 	struct fuse_getattr_in in = {0};
-	struct gofer_attr_out out;
+	struct gofer_attr_out out = {0};
 	struct gofer_call call = {
 	    .opcode = FUSE_GETATTR,
 	    .node = FUSE_ROOT_ID,

@@ -212,29 +212,28 @@ void gofer_name_changed(struct inode *dir, const char *name, size_t len)
 	gofer_mark_stale(dir);
 }
 
-/* Sends a request that makes `name` in dir and answers by an entry. */
+/* Sends a request that makes `name` in dir and answers by an entry, to call->out. */
 static int make(struct inode *dir, const char *name, size_t len, struct gofer_call *call,
 		struct inode **out)
 {
 	struct gofer_sb *gs = gofer_sb(dir);
-	struct gofer_entry_out entry;
+	const struct gofer_entry_out *entry = call->out;
 	int err;
 
 	if (atomic_load(&gofer_inode(dir)->gone))
 		return -ENOENT; /* a removed directory */
 	call->node = gofer_inode(dir)->node;
-	call->out = &entry;
-	call->out_max = call->out_min = sizeof(entry);
+	call->out_max = call->out_min = sizeof(*entry);
 	err = client_call(&gs->client, call);
 	if (err)
 		return err;
 	gofer_name_changed(dir, name, len);
-	if (!sane_entry(&entry)) {
+	if (!sane_entry(entry)) {
 		if (call->fd >= 0)
 			host_close(call->fd);
 		return -EIO;
 	}
-	*out = gofer_iget(gs, &entry);
+	*out = gofer_iget(gs, entry);
 	if (call->fd >= 0)
 		hostfd_adopt(gofer_inode(*out), call->fd);
 	return 0;
@@ -246,7 +245,9 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 	struct fuse_create_in reg = {.flags = O_RDWR, .mode = new->mode};
 	struct fuse_mkdir_in mkdir = {.mode = new->mode};
 	struct fuse_mknod_in mknod = {.mode = new->mode, .rdev = (uint32_t) new->rdev};
-	struct gofer_call call = {.uid = new->uid, .gid = new->gid, .nin = 2, .fd = -1};
+	struct gofer_entry_out entry = {0};
+	struct gofer_call call = {
+	    .uid = new->uid, .gid = new->gid, .nin = 2, .out = &entry, .fd = -1};
 	struct wire_name w;
 	int err = wire_name(&w, name, len);
 
@@ -278,7 +279,7 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 int gofer_tmpfile(struct inode *dir, const struct new_inode *new, struct inode **out)
 {
 	struct fuse_create_in in = {.flags = O_RDWR, .mode = new->mode};
-	struct gofer_entry_out entry;
+	struct gofer_entry_out entry = {0};
 	struct gofer_call call = {
 	    .opcode = GOFER_TMPFILE,
 	    .node = gofer_inode(dir)->node,
@@ -304,7 +305,8 @@ int gofer_tmpfile(struct inode *dir, const struct new_inode *new, struct inode *
 int gofer_link(struct inode *dir, const char *name, size_t len, struct inode *target)
 {
 	struct fuse_link_in in = {.oldnodeid = gofer_inode(target)->node};
-	struct gofer_call call = {.opcode = FUSE_LINK, .nin = 2, .fd = -1};
+	struct gofer_entry_out entry = {0};
+	struct gofer_call call = {.opcode = FUSE_LINK, .nin = 2, .out = &entry, .fd = -1};
 	struct inode *linked;
 	struct wire_name w;
 	int err = wire_name(&w, name, len);
