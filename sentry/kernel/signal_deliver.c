@@ -25,7 +25,9 @@ static void sleep_stopped(struct task *t)
 
 	atomic_store(&t->state, 'T');
 	while (stopped && !task_killed(t)) {
+		pf_task_sleeps(true);
 		sleeper_sleep(t->sleeper, SLEEP_FOREVER);
+		pf_task_sleeps(false);
 		mutex_lock(&t->sighand->lock);
 		stopped = (t->jobctl & JOB_STOPPED) && !(t->jobctl & JOB_TRAP_STOP);
 		mutex_unlock(&t->sighand->lock);
