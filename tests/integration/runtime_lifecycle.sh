@@ -89,7 +89,7 @@ g delete --force c3; is "delete --force of a running container" $? 0
 is "nothing is left of it" "$(ls "$state"; find /sys/fs/cgroup -maxdepth 2 -name 'c[0-9]')" ""
 
 # --- an init without a handler: TERM is lost on it, as on Linux; KILL is not ---
-bundle "$work/i" '["/bin/sleep","60"]'
+bundle "$work/i" 'c["process"]["args"]=["/bin/sleep","60"]'
 g create --bundle "$work/i" c4 >/dev/null 2>&1 </dev/null && g start c4
 g kill c4 TERM; sleep 0.3; status_is c4 running; is "init without a handler survives TERM" $? 0
 g kill c4 KILL; try 30 status_is c4 stopped; is "and ends by KILL" $? 0
