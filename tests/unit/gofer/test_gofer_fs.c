@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 #include <linux/xattr.h>
+#include <signal.h>
 
 static struct fixture fx;
 
@@ -472,6 +473,28 @@ START_TEST(read_only_exports)
 }
 END_TEST
 
+START_TEST(a_dead_gofer_is_an_io_error)
+{
+	struct kstat st;
+	struct file *f;
+	char buf[8] = {0}, cmd[128];
+
+	open_exclusive();
+	ck_assert_int_eq(t_write(&fx, "f", "kept"), 0);
+	ck_assert_int_eq(t_open(&fx, "f", O_RDONLY, &f), 0);
+	kill(fx.gofer, SIGKILL);
+	ck_assert_int_eq(waitpid(fx.gofer, NULL, 0), fx.gofer);
+	ck_assert_int_eq(t_stat(&fx, "other", &st), -EIO);
+	ck_assert_int_eq(t_stat(&fx, "other", &st), -EIO);
+	ck_assert_int_eq(vfs_unlink(&fx.env, NULL, "f"), -EIO);
+	ck_assert_int_eq(file_read(f, buf, sizeof(buf), NULL), 4);
+	ck_assert_str_eq(buf, "kept");
+	file_put(f);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", fx.dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
 static void add_exclusive(TCase *c)
 {
 	tcase_add_test(c, create_write_read);
@@ -507,7 +530,7 @@ int main(void)
 {
 	Suite *s = suite_create("gofer_fs");
 	TCase *rw = tcase_create("exclusive"), *shared = tcase_create("shared");
-	TCase *ro = tcase_create("read-only");
+	TCase *ro = tcase_create("read-only"), *dead = tcase_create("dead");
 
 	tcase_add_checked_fixture(rw, open_exclusive, close_fixture);
 	add_exclusive(rw);
@@ -518,5 +541,7 @@ int main(void)
 	tcase_add_checked_fixture(ro, open_read_only, close_fixture);
 	tcase_add_test(ro, read_only_exports);
 	suite_add_tcase(s, ro);
+	tcase_add_test(dead, a_dead_gofer_is_an_io_error);
+	suite_add_tcase(s, dead);
 	return run_suite(s);
 }
