@@ -120,7 +120,8 @@ ssize_t rw_read(struct rw *rw)
 		return -EBADF;
 	r = buffer_begin(&b, rw);
 	while (r >= 0 && done < rw->total) {
-		struct piece p = {b.p, min(rw->total - done, b.size), rw->pos};
+		size_t n = min(rw->total - done, b.size);
+		struct piece p = {b.p, n, rw->pos};
 		ssize_t given;
 
 		r = do_piece(rw, &p, POLLIN, atomic_load(&rw->f->read_timeout),
