@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/host_thread.h"
 #include "common/mem.h"
 #include "sentry/fs/dentry.h"
 #include "sentry/fs/fdinfo.h"
@@ -23,6 +24,34 @@ static struct fdtable *files_of(struct proc_node *n)
 	files = task_get_files(s.t);
 	proc_subject_put(&s);
 	return files;
+}
+
+/*
+ * A lookup runs under its directory's lock, and the last reference of a table or a file must not
+ * go there (it closes files). Should the process end at this very moment, another thread does it.
+ */
+static void *put_table(void *files)
+{
+	fdtable_put(files);
+	return NULL;
+}
+
+static void *put_file(void *file)
+{
+	file_put(file);
+	return NULL;
+}
+
+static void put_table_locked(struct fdtable *files)
+{
+	if (fdtable_is_shared(files) || host_thread_start("put", put_table, files) < 0)
+		fdtable_put(files);
+}
+
+static void put_file_locked(struct file *f)
+{
+	if (ref_read(&f->ref) > 1 || host_thread_start("put", put_file, f) < 0)
+		file_put(f);
 }
 
 /* The file behind a node, owned, or NULL. */
@@ -147,7 +176,7 @@ static int lookup(struct pseudo_inode *dir, const char *name, size_t len, bool i
 	files = files_of(d);
 	f = files ? fd_get(files, fd) : NULL;
 	if (files)
-		fdtable_put(files);
+		put_table_locked(files);
 	if (!f)
 		return -ENOENT;
 	n = proc_node_new(d, info ? &fdinfo_ops : &fd_link_ops,
@@ -155,7 +184,7 @@ static int lookup(struct pseudo_inode *dir, const char *name, size_t len, bool i
 	n->number = fd;
 	if (!info)
 		n->base.inode.size = 64;
-	file_put(f);
+	put_file_locked(f);
 	*out = &n->base;
 	return 0;
 }
@@ -210,7 +239,7 @@ static void fd_dir_refresh(struct pseudo_inode *p)
 	if (!files)
 		return;
 	p->inode.size = (uint64_t)fdtable_count(files);
-	fdtable_put(files);
+	put_table_locked(files);
 }
 
 const struct pseudo_ops proc_fd_dir_ops = {

@@ -89,12 +89,10 @@ void proc_node_release(struct pseudo_inode *p)
 
 static bool dumpable(struct task *t)
 {
-	struct mm *mm = task_get_mm(t);
-	bool yes = mm && mm->dumpable == 1; /* a glance: may be stale at once anyway */
+	/* Without a reference: this runs in lookups, whose locks forbid that it be the last one. */
+	SCOPED_LOCK(&t->alloc_lock);
 
-	if (mm)
-		mm_put(mm);
-	return yes;
+	return t->mm && t->mm->dumpable == 1;
 }
 
 void proc_node_refresh(struct pseudo_inode *p)
