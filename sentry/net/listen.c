@@ -54,6 +54,24 @@ int socket_accept_pop(struct socket *listener, struct socket **out)
 	return 0;
 }
 
+void socket_accept_unpop(struct socket *listener, struct socket *conn)
+{
+	bool back;
+
+	mutex_lock(&listener->lock);
+	back = listener->state == SOCK_LISTENING;
+	if (back) {
+		conn->embryo = true;
+		list_add(&listener->accept_queue, &conn->accept_node);
+		listener->accept_count++;
+	}
+	mutex_unlock(&listener->lock);
+	if (back)
+		waitq_wake(&listener->wq, POLLIN | POLLRDNORM);
+	else
+		file_put(&conn->file);
+}
+
 void socket_accept_drain(struct socket *listener)
 {
 	struct list queue;

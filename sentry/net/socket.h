@@ -247,6 +247,8 @@ void socket_wake_read(struct socket *s);
 int socket_accept_push(struct socket *listener, struct socket *conn, unsigned int extra) MUST_CHECK;
 /* Takes the oldest: -EAGAIN, or -EINVAL if it does not listen (any more). */
 int socket_accept_pop(struct socket *listener, struct socket **out) MUST_CHECK;
+/* Puts it back, as it could not be given to the guest; takes the reference. */
+void socket_accept_unpop(struct socket *listener, struct socket *conn);
 /* Drops what was never accepted. */
 void socket_accept_drain(struct socket *listener);
 /* -EAGAIN while a connect would find no room; for wait_on(). */

@@ -203,21 +203,13 @@ static long accept_one(struct task *t, struct socket *s, struct socket **conn)
 	return sock_intr(io_wait(t, &s->file, POLLIN, false, deadline, accept_op, conn), deadline);
 }
 
-static long do_accept(struct task *t, int fd, uaddr addr, uaddr len, int flags)
+/* The connection as a new descriptor; without a free one it stays in the queue. */
+static long give_accepted(struct task *t, struct socket *s, struct socket *conn, uaddr addr,
+			  uaddr len, int flags)
 {
 	struct sock_addr peer;
-	struct socket *s, *conn;
 	long r;
 
-	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
-		return -EINVAL;
-	r = sock_lookup(t, fd, &s);
-	if (r)
-		return r;
-	r = accept_one(t, s, &conn);
-	file_put(&s->file);
-	if (r)
-		return r;
 	if (!uaddr_null(addr)) {
 		r = conn->ops->name(conn, true, &peer) ? -ECONNABORTED : 0;
 		if (!r)
@@ -227,7 +219,30 @@ static long do_accept(struct task *t, int fd, uaddr addr, uaddr len, int flags)
 			return r;
 		}
 	}
-	return socket_install(t, conn, flags);
+	if (flags & SOCK_NONBLOCK)
+		atomic_fetch_or(&conn->file.flags, O_NONBLOCK);
+	r = fd_install(t->files, &conn->file, 0, task_rlimit(t, RLIMIT_NOFILE),
+		       flags & SOCK_CLOEXEC);
+	if (r < 0)
+		socket_accept_unpop(s, conn);
+	return r;
+}
+
+static long do_accept(struct task *t, int fd, uaddr addr, uaddr len, int flags)
+{
+	struct socket *s, *conn;
+	long r;
+
+	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
+		return -EINVAL;
+	r = sock_lookup(t, fd, &s);
+	if (r)
+		return r;
+	r = accept_one(t, s, &conn);
+	if (!r)
+		r = give_accepted(t, s, conn, addr, len, flags);
+	file_put(&s->file);
+	return r;
 }
 
 long sys_accept(struct task *t, const struct sysargs *a)

@@ -344,6 +344,9 @@ static long recv_msg(struct task *t, struct socket *s, const struct user_msg *m,
 	struct recv_state st = {.t = t, .s = s, .m = m, .deadline = sock_deadline(s, false)};
 	long r, out = 0;
 
+	/* No errors are queued on loopback. */
+	if (m->flags & MSG_ERRQUEUE && (s->domain == AF_INET || s->domain == AF_INET6))
+		return -EAGAIN;
 	st.recv.flags = m->flags;
 	st.recv.scm = &scm;
 	st.recv.from.len = 0;
