@@ -294,7 +294,8 @@ static long on_fd(struct task *t, int fd, struct rw *rw, rw_fn *fn)
 
 static long plain(struct task *t, const struct sysargs *a, off_t *pos, rw_fn *fn)
 {
-	struct rw rw = {.base = UADDR(a->v[1]), .total = min(a->v[2], MAX_TRANSFER), .pos = pos};
+	size_t total = min(a->v[2], MAX_TRANSFER);
+	struct rw rw = {.base = UADDR(a->v[1]), .total = total, .pos = pos};
 	off_t end;
 
 	/* No buffer is that long. */
