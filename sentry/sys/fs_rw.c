@@ -401,9 +401,12 @@ static ssize_t write_and_sync(struct rw *rw)
 static ssize_t append(struct rw *rw)
 {
 	off_t end = (off_t)rw->f->inode->size;
+	ssize_t r;
 
 	rw->pos = &end;
-	return rw_write(rw);
+	r = rw_write(rw);
+	rw->pos = NULL;
+	return r;
 }
 
 long sys_pwritev2(struct task *t, const struct sysargs *a)

@@ -249,8 +249,11 @@ static ssize_t write_locked(struct inode *inode, const void *buf, size_t n, uint
 		settle(inode, charged);
 	else
 		d->pages += charged;
-	if (done > 0)
+	if (done > 0) {
 		inode->mtime = inode->ctime = inode_now();
+		if (!list_empty(&tmpfs_node_of(inode)->xattrs))
+			(void)!tmpfs_xattr_ops.remove(inode, "security.capability");
+	}
 	return done;
 }
 
