@@ -315,11 +315,13 @@ int gofer_link(struct inode *dir, const char *name, size_t len, struct inode *ta
 		return err;
 	call.in[0] = (struct iovec){&in, sizeof(in)};
 	call.in[1] = (struct iovec){w.s, len + 1};
-	gofer_mark_stale(target); /* so that the reply's attributes are taken */
 	err = make(dir, name, len, &call, &linked);
-	if (!err)
-		inode_put(linked);
-	return err;
+	if (err)
+		return err;
+	inode_put(linked);
+	SCOPED_LOCK(&target->data_lock);
+	gofer_apply_locked(gofer_inode(target), &entry.e.attr); /* the link count above all */
+	return 0;
 }
 
 /* ------------------------------------------------------------ removing */

@@ -128,6 +128,25 @@ START_TEST(hard_links_are_one_inode)
 }
 END_TEST
 
+/* The link count is right without a stat in between, so the file outlives its first name. */
+START_TEST(the_first_name_may_go)
+{
+	char buf[16];
+
+	ck_assert_int_eq(t_write(&fx, "a", "one"), 0);
+	ck_assert_int_eq(t_link(&fx, "a", "b"), 0);
+	ck_assert_int_eq(vfs_unlink(&fx.env, NULL, "a"), 0);
+	ck_assert_int_eq(t_read(&fx, "b", buf, sizeof(buf)), 0);
+	ck_assert_str_eq(buf, "one");
+	ck_assert_int_eq(t_link(&fx, "b", "c"), 0);
+	ck_assert_int_eq(t_rename(&fx, "c", "d", 0), 0);
+	ck_assert_int_eq(vfs_unlink(&fx.env, NULL, "b"), 0);
+	ck_assert_int_eq(t_write(&fx, "d", "two"), 0);
+	ck_assert_int_eq(t_read(&fx, "d", buf, sizeof(buf)), 0);
+	ck_assert_str_eq(buf, "two");
+}
+END_TEST
+
 /* Also when its host fd was closed in between: the gofer keeps the inode. */
 START_TEST(unlinked_but_open)
 {
@@ -502,6 +521,7 @@ static void add_exclusive(TCase *c)
 	tcase_add_test(c, owner_and_mode_of_new_files);
 	tcase_add_test(c, symbolic_links);
 	tcase_add_test(c, hard_links_are_one_inode);
+	tcase_add_test(c, the_first_name_may_go);
 	tcase_add_test(c, unlinked_but_open);
 	tcase_add_test(c, renames);
 	tcase_add_test(c, attributes);
@@ -520,6 +540,7 @@ static void add_shared(TCase *c)
 	tcase_add_test(c, shared_exports_see_the_host);
 	tcase_add_test(c, create_write_read);
 	tcase_add_test(c, hard_links_are_one_inode);
+	tcase_add_test(c, the_first_name_may_go);
 	tcase_add_test(c, unlinked_but_open);
 	tcase_add_test(c, renames);
 	tcase_add_test(c, attributes);
