@@ -162,7 +162,8 @@ static void keep(void)
 	       err(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0)));
 	c.i = 0;
 	set_caps(c);
-	printf("ambient follows %d\n", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0));
+	printf("ambient follows %d\n",
+	       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0));
 }
 
 static void bounding(void)
@@ -179,8 +180,8 @@ static void bounding(void)
 static void securebits(void)
 {
 	printf("get %d\n", prctl(PR_GET_SECUREBITS));
-	printf("set %s", err(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP |
-							  SECBIT_KEEP_CAPS_LOCKED)));
+	printf("set %s",
+	       err(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS_LOCKED)));
 	printf(" %#x\n", prctl(PR_GET_SECUREBITS));
 	printf("locked %s\n", err(prctl(PR_SET_KEEPCAPS, 1)));
 	syscall(SYS_setresuid, 1000, 1000, 1000);

@@ -346,9 +346,7 @@ static void autodisarm_handler(int sig)
 
 static void autodisarm(void)
 {
-	stack_t ss = {.ss_sp = altstack,
-		      .ss_size = sizeof(altstack),
-		      .ss_flags = (int)(1U << 31)},
+	stack_t ss = {.ss_sp = altstack, .ss_size = sizeof(altstack), .ss_flags = (int)(1U << 31)},
 		now;
 	struct sigaction sa = {.sa_handler = autodisarm_handler, .sa_flags = SA_ONSTACK};
 

@@ -41,27 +41,28 @@ static void registers(void)
 
 	sigaddset(&sa.sa_mask, SIGUSR2);
 	sigaction(SIGUSR1, &sa, NULL);
-	__asm__ volatile("mov $0x5555, %%rax\n\t"
-			 "movq %%rax, %%xmm3\n\t"
-			 "mov $0x7777, %%rax\n\t"
-			 "movq %%rax, %%xmm5\n\t"
-			 "fldpi\n\t"
-			 "mov $0x99aabb, %%rbx\n\t"
-			 "mov $0x31337, %%rax\n\t"
-			 "mov %%rax, -64(%%rsp)\n\t"
-			 "mov $234, %%eax\n\t"
-			 "mov $10, %%edx\n\t"
-			 "syscall\n\t"
-			 "mov %%rax, %[ret]\n\t"
-			 "mov -64(%%rsp), %%rax\n\t"
-			 "mov %%rax, %[red]\n\t"
-			 "movq %%xmm3, %[x3]\n\t"
-			 "movq %%xmm5, %[x5]\n\t"
-			 "fstpl %[st]\n\t"
-			 : [ret] "=&r"(ret), [red] "=&r"(red), [x3] "=&r"(x3), [x5] "=&r"(x5),
-			   [st] "=m"(st), "+r"(r12)
-			 : "D"(pid), "S"(tid)
-			 : "rax", "rbx", "rcx", "rdx", "r11", "xmm3", "xmm5", "memory");
+	__asm__ volatile(
+	    "mov $0x5555, %%rax\n\t"
+	    "movq %%rax, %%xmm3\n\t"
+	    "mov $0x7777, %%rax\n\t"
+	    "movq %%rax, %%xmm5\n\t"
+	    "fldpi\n\t"
+	    "mov $0x99aabb, %%rbx\n\t"
+	    "mov $0x31337, %%rax\n\t"
+	    "mov %%rax, -64(%%rsp)\n\t"
+	    "mov $234, %%eax\n\t"
+	    "mov $10, %%edx\n\t"
+	    "syscall\n\t"
+	    "mov %%rax, %[ret]\n\t"
+	    "mov -64(%%rsp), %%rax\n\t"
+	    "mov %%rax, %[red]\n\t"
+	    "movq %%xmm3, %[x3]\n\t"
+	    "movq %%xmm5, %[x5]\n\t"
+	    "fstpl %[st]\n\t"
+	    : [ret] "=&r"(ret), [red] "=&r"(red), [x3] "=&r"(x3), [x5] "=&r"(x5), [st] "=m"(st),
+	      "+r"(r12)
+	    : "D"(pid), "S"(tid)
+	    : "rax", "rbx", "rcx", "rdx", "r11", "xmm3", "xmm5", "memory");
 	r12_out = r12;
 	printf("result %ld rbx %#lx r12 %#lx xmm3 %#lx xmm5 %#lx st %.6f red zone %#lx\n", ret,
 	       seen_rbx, r12_out, x3, x5, st, red);
@@ -118,7 +119,8 @@ static void resume(void)
 			 : "=a"(value)
 			 :
 			 : "rcx", "memory");
-	printf("skipped: %ld trapno %ld err %ld cr2 %#lx\n", value, seen_trapno, seen_err, seen_rbx);
+	printf("skipped: %ld trapno %ld err %ld cr2 %#lx\n", value, seen_trapno, seen_err,
+	       seen_rbx);
 	__asm__ volatile("mov $0x10, %%rcx\n\t"
 			 "mov %%rax, (%%rcx)\n\t"
 			 : "=a"(value)

@@ -85,8 +85,8 @@ static void sleeps(void)
 	printf("absolute %d", clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &abs, NULL));
 	ms = ms_since(&start);
 	printf(" %d\n", ms >= 28 && ms < 500);
-	printf("past %d\n", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
-					    &(struct timespec){1, 0}, NULL));
+	printf("past %d\n",
+	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &(struct timespec){1, 0}, NULL));
 	ts.tv_nsec = 1000000000;
 	printf("bad nsec %s\n", err(nanosleep(&ts, NULL)));
 	ts = (struct timespec){-1, 0};
@@ -199,8 +199,8 @@ static void posix(void)
 	pthread_create(&t, NULL, other, &tid);
 	while (!*(volatile int *)&tid)
 		;
-	printf("for a thread %s\n", err(create(CLOCK_REALTIME, SIGEV_THREAD_ID, SIGRTMIN + 2, 1,
-					       tid, &id)));
+	printf("for a thread %s\n",
+	       err(create(CLOCK_REALTIME, SIGEV_THREAD_ID, SIGRTMIN + 2, 1, tid, &id)));
 	count = 0;
 	it.it_interval.tv_nsec = 0;
 	syscall(SYS_timer_settime, id, 0, &it, NULL);
@@ -218,8 +218,8 @@ static void posix(void)
 	syscall(SYS_timer_gettime, id, &now);
 	printf(" left %d\n", now.it_value.tv_sec == 100 || now.it_value.tv_sec == 99);
 	handle(SIGUSR1);
-	printf("cpu timer %s\n", err(create(CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGUSR1, 5, 0,
-					    &id)));
+	printf("cpu timer %s\n",
+	       err(create(CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGUSR1, 5, 0, &id)));
 	it = (struct itimerspec){.it_value.tv_nsec = 30000000};
 	count = 0;
 	syscall(SYS_timer_settime, id, 0, &it, NULL);
