@@ -45,7 +45,7 @@ static int own_clock(struct task *t, bool thread, struct clock_ref *out)
 /* The ids that clock_getcpuclockid(3) and pthread_getcpuclockid(3) make. */
 static int cpu_clock(struct task *t, int id, struct clock_ref *out)
 {
-	int pid = ~(id >> 3);
+	int pid = (int)(~(uint32_t)id >> 3); /* id is ~pid << 3, and the kind */
 	bool thread = id & CPUCLOCK_PERTHREAD;
 	struct task *target;
 

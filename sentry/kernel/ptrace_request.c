@@ -326,11 +326,13 @@ static struct task *find_tracee_of(struct task *t, struct mm *mm)
 ssize_t ptrace_poke_mm(struct task *t, struct mm *mm, uaddr to, const void *from, size_t n)
 {
 	struct task *tracee = t ? find_tracee_of(t, mm) : NULL;
-	struct poke p = {to.va, from, min(n, (size_t)(GUEST_PAGE - to.va % GUEST_PAGE))};
+	struct poke p = {.addr = to.va, .from = from};
+	size_t page_rest = GUEST_PAGE - to.va % GUEST_PAGE;
 	long r;
 
 	if (!tracee)
 		return -EIO;
+	p.n = min(n, page_rest);
 	r = ptrace_remote(tracee, poke, &p);
 	task_put(tracee);
 	return r < 0 ? r : (ssize_t)p.n;
@@ -427,12 +429,12 @@ static long fpu_patch(struct request *rq, uaddr from, size_t n)
 	n = min(n, b.size);
 	if (r >= 0 && n > FP_SW_BYTES_OFFSET && n > FP_FXSAVE_SIZE) {
 		/* The software bytes are ours: they say how long the state is. */
-		char sw[48];
+		struct kfp_sw_bytes sw;
 
-		memcpy(sw, b.data + FP_SW_BYTES_OFFSET, sizeof(sw));
-		n = min(n, (size_t)((struct kfp_sw_bytes *)sw)->xstate_size);
+		memcpy(&sw, b.data + FP_SW_BYTES_OFFSET, sizeof(sw));
+		n = min(n, (size_t)sw.xstate_size);
 		r = copyin(rq->me, b.data, from, n);
-		memcpy(b.data + FP_SW_BYTES_OFFSET, sw, sizeof(sw));
+		memcpy(b.data + FP_SW_BYTES_OFFSET, &sw, sizeof(sw));
 	} else if (r >= 0) {
 		r = copyin(rq->me, b.data, from, min(n, (size_t)FP_SW_BYTES_OFFSET));
 	}
