@@ -161,16 +161,31 @@ void overlay_unpin(struct overlay_section *s, struct overlay_inode *oi)
 	section_drop(s, &oi->inode);
 }
 
+static struct overlay_inode *pinned_in_bucket(struct overlay_sb *ov, uint32_t i)
+{
+	struct overlay_inode *oi;
+
+	for (oi = ov->by_upper[i]; oi; oi = oi->next_upper)
+		if (oi->pinned)
+			return oi;
+	for (oi = ov->by_lower[i]; oi; oi = oi->next_lower)
+		if (oi->pinned)
+			return oi;
+	return NULL;
+}
+
 /* One pinned inode, its pin taken off, or NULL. */
 static struct overlay_inode *next_pinned(struct overlay_sb *ov, uint32_t *from)
 {
 	SCOPED_LOCK(&ov->table_lock);
-	for (; *from < ov->nbuckets; ++*from)
-		for (struct overlay_inode *oi = ov->by_upper[*from]; oi; oi = oi->next_upper)
-			if (oi->pinned) {
-				oi->pinned = false;
-				return oi;
-			}
+	for (; *from < ov->nbuckets; ++*from) {
+		struct overlay_inode *oi = pinned_in_bucket(ov, *from);
+
+		if (oi) {
+			oi->pinned = false;
+			return oi;
+		}
+	}
 	return NULL;
 }
 

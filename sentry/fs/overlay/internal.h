@@ -8,12 +8,12 @@
  * directory leaves a whiteout in the upper one (character device 0:0).
  *
  * The overlay remembers in memory what Linux writes into extended attributes:
- * an inode that has an upper part is kept (pinned) while it has a name, so its
- * number, its link count and its lower part stay what they were. From that
- * follow two things that Linux's overlay does not do by default: hard links of a
- * lower file stay one file when it is copied up, and directories of the lower
- * tree can be renamed. The price is memory for each changed file, which an upper
- * tree in memory needs anyway.
+ * an inode that has an upper part, or lost one of its names, is kept (pinned)
+ * while it has a name, so its number, its link count and its lower part stay what
+ * they were. From that follow two things that Linux's overlay does not do by
+ * default: hard links of a lower file stay one file when it is copied up, and
+ * directories of the lower tree can be renamed. The price is memory for each
+ * changed file, which an upper tree in memory needs anyway.
  *
  * Locks. fs/ holds dir_lock and data_lock of overlay inodes around our ops.
  * overlay_sb.lock serialises everything that changes either the upper tree or an

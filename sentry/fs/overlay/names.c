@@ -307,14 +307,16 @@ static void lost_a_name(struct overlay_inode *victim)
 		inode->nlink--;
 }
 
-static void unpin_if_gone(struct overlay_inode *victim)
+/* A file that lost a name is remembered while it has others, for its link count. */
+static void pin_while_named(struct overlay_inode *victim)
 {
 	struct overlay_section s;
 
-	if (victim->inode.nlink)
-		return;
 	section_begin(&s, overlay_sb(&victim->inode));
-	overlay_unpin(&s, victim);
+	if (victim->inode.nlink)
+		overlay_pin(victim);
+	else
+		overlay_unpin(&s, victim);
 	section_end(&s);
 }
 
@@ -335,7 +337,7 @@ static int remove_name(struct inode *dir, const char *name, size_t len, struct i
 	if (err)
 		return err;
 	lost_a_name(v);
-	unpin_if_gone(v);
+	pin_while_named(v);
 	refresh(dir);
 	return 0;
 }
@@ -471,7 +473,7 @@ int overlay_rename(struct inode *old_dir, const char *old_name, size_t old_len,
 		return err;
 	if (replaced && !(flags & RENAME_EXCHANGE)) {
 		lost_a_name(r.replaced);
-		unpin_if_gone(r.replaced);
+		pin_while_named(r.replaced);
 	}
 	refresh(old_dir);
 	if (new_dir != old_dir)
