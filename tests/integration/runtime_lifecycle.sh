@@ -96,6 +96,11 @@ g kill c4 KILL; try 30 status_is c4 stopped; is "and ends by KILL" $? 0
 is "with the status of one killed" "$(g wait c4)" 137
 g delete c4; is "delete after KILL" $? 0
 
+"$GARRISON" --root "$state" --overlay memory run --bundle "$work/i" c5 & pid=$!
+try 50 status_is c5 running
+for i in 1 2 3; do kill -TERM $pid; sleep 0.1; done
+wait $pid; is "the third SIGTERM to run kills" $? 137
+
 # --- features, spec, usage ---
 like "features" "$(g features | tr -d '\n ')" '"ociVersionMax":"1\.'
 mkdir "$work/s" && g spec --bundle "$work/s"; is "spec" $? 0
