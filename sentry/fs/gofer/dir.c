@@ -31,7 +31,7 @@ struct dir_batch {
 	struct refcount ref;
 	size_t len;
 	bool end; /* nothing behind it */
-	char data[];
+	_Alignas(8) char data[];
 };
 
 struct gofer_dir {
