@@ -126,7 +126,8 @@ struct gofer_inode {
 	unsigned int opens;
 	atomic_uint misses;	      /* names that were looked up in it one by one */
 	atomic_uint_fast64_t changes; /* of names in it, by us */
-	/* The whole directory as it was last read, if nothing changed; guarded by dir_cache_lock */
+	/* The whole directory as it was last read, if nothing changed; guarded by listing_lock
+	 * (dir.c) */
 	struct dir_batch *listing;
 	struct list listing_age;
 
