@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/host.h"
 #include "common/mem.h"
 #include "runtime/command.h"
 #include "runtime/config.h"
@@ -213,7 +214,9 @@ static json_t *configuration(struct options *o, const char *here)
 
 static int run(const struct global_options *g, struct options *o, struct error *e)
 {
-	SCOPED_FREE char *id = o->id ? xstrdup(o->id) : xasprintf("do-%d", (int)getpid());
+	unsigned short tag = (unsigned short)(host_realtime_ns() >> 10);
+	/* The pid alone might meet what a killed `do` of the same pid left behind. */
+	SCOPED_FREE char *id = o->id ? xstrdup(o->id) : xasprintf("do-%d-%04x", (int)getpid(), tag);
 	char here[PATH_MAX];
 	struct config c = {0};
 	struct launch l = {

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "runtime/client.h"
 #include "runtime/command.h"
+#include "runtime/launch.h"
 
 static void print_json(json_t *o)
 {
@@ -57,6 +58,18 @@ static int parse_show(struct show_options *o, int argc, char **argv, struct erro
 	return 0;
 }
 
+/* What a killed `do` left: nobody else will remove it. */
+static bool prune(struct state *st)
+{
+	struct error ignored = {0};
+	bool stale = strncmp(st->id, "do-", 3) == 0 && state_status(st) == STATUS_STOPPED &&
+		     state_try_lock(st);
+
+	if (stale && launch_destroy(st, &ignored) < 0)
+		error_clear(&ignored);
+	return stale;
+}
+
 static void list_one(const struct show_options *o, const struct state *st, json_t *all)
 {
 	json_t *s = state_to_oci(st);
@@ -93,10 +106,10 @@ int cmd_list(const struct global_options *g, int argc, char **argv, struct error
 
 		if (entry->d_name[0] == '.')
 			continue;
-		if (state_load(g, entry->d_name, false, &st, &gone) == 0)
-			list_one(&o, &st, all);
-		else
+		if (state_load(g, entry->d_name, false, &st, &gone) < 0)
 			error_clear(&gone); /* deleted meanwhile */
+		else if (!prune(&st))
+			list_one(&o, &st, all);
 		state_free(&st);
 	}
 	if (d)

@@ -259,7 +259,8 @@ static int exec_sentry(struct launch *l, int control, int listen_fd, int log_fd,
 	const int fds[] = {control, listen_fd, log_fd};
 	struct args a = {0};
 	struct spawn s = {.program = "garrison-sentry",
-			  .stdio = {-1, -1, -1},
+			  /* Sanitizers write to fd 2; they need the confinement off. */
+			  .stdio = {-1, -1, l->g->no_confinement ? log_fd : -1},
 			  .fds = fds,
 			  .nfds = ARRAY_SIZE(fds),
 			  .clone_flags = CLONE_NEWPID,
