@@ -263,10 +263,17 @@ int unix_prepare_scm(struct socket *s, struct socket *to, struct sock_send *m)
 	return scm_attach(scm->files, admin ? UINT64_MAX : c.nofile);
 }
 
+static ssize_t send_prepared(struct socket *s, struct sock_send *m)
+{
+	ssize_t r = unix_prepare_scm(s, s->peer, m);
+
+	return r ? r : stream_send(s, m);
+}
+
 static ssize_t unix_stream_send(struct socket *s, struct sock_send *m)
 {
 	struct scm none = {0};
-	int r;
+	ssize_t r;
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
@@ -274,10 +281,12 @@ static ssize_t unix_stream_send(struct socket *s, struct sock_send *m)
 		return atomic_load(&s->state) == SOCK_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (atomic_load(&s->state) != SOCK_CONNECTED)
 		return -ENOTCONN;
-	if (!m->scm)
-		m->scm = &none;
-	r = unix_prepare_scm(s, s->peer, m);
-	return r ? r : stream_send(s, m);
+	if (m->scm)
+		return send_prepared(s, m);
+	m->scm = &none;
+	r = send_prepared(s, m);
+	m->scm = NULL; /* the caller may come again after -EAGAIN */
+	return r;
 }
 
 /* Like the sender's own name, which streams report with each read. */

@@ -141,14 +141,11 @@ static int enqueue(struct socket *s, struct socket *to, struct sock_buf *b)
 	return r;
 }
 
-static ssize_t send_to(struct socket *s, struct socket *to, struct sock_send *m)
+static ssize_t send_prepared(struct socket *s, struct socket *to, struct sock_send *m)
 {
-	struct scm none = {0};
 	struct sock_buf *b;
 	int r;
 
-	if (!m->scm)
-		m->scm = &none;
 	r = unix_prepare_scm(s, to, m);
 	if (r)
 		return r;
@@ -170,6 +167,19 @@ static ssize_t send_to(struct socket *s, struct socket *to, struct sock_send *m)
 	}
 	m->scm->files = NULL;
 	return (ssize_t)m->len;
+}
+
+static ssize_t send_to(struct socket *s, struct socket *to, struct sock_send *m)
+{
+	struct scm none = {0};
+	ssize_t r;
+
+	if (m->scm)
+		return send_prepared(s, to, m);
+	m->scm = &none;
+	r = send_prepared(s, to, m);
+	m->scm = NULL; /* the caller may come again after -EAGAIN */
+	return r;
 }
 
 static int destination(struct socket *s, const struct sock_send *m, struct socket **out)
