@@ -17,6 +17,7 @@
 #include "common/text.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 
 #define SEMS_PER_SET 32000     /* SEMMSL */
@@ -358,10 +359,15 @@ static void process_exit(struct ipc_namespace *ns, int tgid)
 void sysv_task_exit(struct task *t)
 {
 	struct ipc_namespace *ns = t->container->ipc;
-	/* The last thread to come here has counted itself off. */
-	bool last = __atomic_load_n(&t->process->live_threads, __ATOMIC_ACQUIRE) == 0;
+	bool last;
 
-	if (ns && last && atomic_load(&ns->sem_undos))
+	if (!ns || !atomic_load(&ns->sem_undos))
+		return;
+	/* Each thread has counted itself off by now; the last one surely sees it. */
+	mutex_lock(&tasklist);
+	last = t->process->live_threads == 0;
+	mutex_unlock(&tasklist);
+	if (last)
 		process_exit(ns, t->process->tgid);
 }
 
