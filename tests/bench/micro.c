@@ -148,7 +148,8 @@ static void do_pipe_self(long n)
 static void do_mmap(long n)
 {
 	while (n--) {
-		char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p =
+		    mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		check(p != MAP_FAILED, "mmap");
 		*(volatile char *)p = 1;
@@ -161,7 +162,8 @@ static void do_page_fault(long n)
 	const size_t chunk = 16 << 20;
 
 	while (n > 0) {
-		char *p = mmap(NULL, chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p =
+		    mmap(NULL, chunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		check(p != MAP_FAILED, "mmap");
 		madvise(p, chunk, MADV_NOHUGEPAGE);
@@ -241,7 +243,8 @@ static void ping(long n)
 	char c = 0;
 
 	while (n--)
-		check(write(to_partner[1], &c, 1) == 1 && read(from_partner[0], &c, 1) == 1, "ping");
+		check(write(to_partner[1], &c, 1) == 1 && read(from_partner[0], &c, 1) == 1,
+		      "ping");
 }
 
 static void do_pipe_threads(long n)
@@ -394,7 +397,8 @@ static void measure(const struct bench *b)
 		spent = now_ns() - start;
 		if (spent > ROUND_NS / 2)
 			break;
-		n = spent < ROUND_NS / 20 ? n * 10 : (long)((double)n * (double)ROUND_NS / (double)spent);
+		n = spent < ROUND_NS / 20 ? n * 10
+					  : (long)((double)n * (double)ROUND_NS / (double)spent);
 	}
 	for (int i = 0; i < ROUNDS; i++) {
 		start = now_ns();
