@@ -270,8 +270,7 @@ static void udp_release(struct socket *s)
 	list_init(&unread);
 	mutex_lock(&s->lock);
 	atomic_store(&s->dead, true);
-	list_splice_tail(&unread, &s->rx);
-	s->rx_bytes = s->rx_count = 0;
+	socket_take_all_locked(s, &unread);
 	mutex_unlock(&s->lock);
 	sock_buf_free_all(&unread);
 }

@@ -238,7 +238,7 @@ static void netlink_release(struct socket *s)
 	mutex_unlock(&s->net->lock);
 	list_init(&unread);
 	mutex_lock(&s->lock);
-	list_splice_tail(&unread, &s->rx);
+	socket_take_all_locked(s, &unread);
 	mutex_unlock(&s->lock);
 	sock_buf_free_all(&unread);
 }

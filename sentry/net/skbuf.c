@@ -70,6 +70,7 @@ void socket_queue_locked(struct socket *s, struct sock_buf *b)
 	list_add_tail(&s->rx, &b->node);
 	s->rx_bytes += b->len - b->off;
 	s->rx_count++;
+	s->rx_files += b->scm.files != NULL;
 }
 
 void socket_unqueue_locked(struct socket *s, struct sock_buf *b)
@@ -77,6 +78,14 @@ void socket_unqueue_locked(struct socket *s, struct sock_buf *b)
 	list_del(&b->node);
 	s->rx_bytes -= b->len - b->off;
 	s->rx_count--;
+	s->rx_files -= b->scm.files != NULL;
+}
+
+void socket_take_all_locked(struct socket *s, struct list *to)
+{
+	list_splice_tail(to, &s->rx);
+	s->rx_bytes = 0;
+	s->rx_count = s->rx_files = 0;
 }
 
 void socket_wake_read(struct socket *s)

@@ -149,8 +149,8 @@ struct socket {
 	/* guarded by lock */
 	struct list rx; /* struct sock_buf.node */
 	size_t rx_bytes;
-	unsigned int rx_count;
-	struct list accept_queue; /* struct socket.accept_node; each owns a file reference */
+	unsigned int rx_count, rx_files; /* messages, and those of them with files */
+	struct list accept_queue;	 /* struct socket.accept_node; each owns a file reference */
 	struct list accept_node;
 	bool embryo; /* pushed, not accepted yet */
 	unsigned int accept_count, backlog;
@@ -235,6 +235,8 @@ bool socket_has_room(struct socket *s);
 bool socket_writable(struct socket *s);
 void socket_queue_locked(struct socket *s, struct sock_buf *b);
 void socket_unqueue_locked(struct socket *s, struct sock_buf *b);
+/* Moves the whole queue to the end of `to`. */
+void socket_take_all_locked(struct socket *s, struct list *to);
 /* Frees a queue of messages that was taken from a socket. */
 void sock_buf_free_all(struct list *queue);
 /* Wakes readers. */

@@ -100,7 +100,8 @@ static bool same_sender(const struct scm *a, const struct scm *b)
 	       a->gid == b->gid;
 }
 
-static void take_scm(struct sock_recv *m, struct sock_buf *b, bool peek, bool first)
+static void take_scm(struct socket *s, struct sock_recv *m, struct sock_buf *b, bool peek,
+		     bool first)
 {
 	struct scm *scm = m->scm;
 
@@ -122,6 +123,7 @@ static void take_scm(struct sock_recv *m, struct sock_buf *b, bool peek, bool fi
 	}
 	scm->files = b->scm.files;
 	b->scm.files = NULL;
+	s->rx_files--;
 }
 
 /* A read that goes on; what it consumed waits here to be freed without the lock. */
@@ -146,7 +148,7 @@ static bool read_piece(struct socket *s, struct stream_read *r, struct sock_buf 
 	if (r->m->buf && !(r->m->flags & MSG_TRUNC && s->domain != AF_UNIX))
 		memcpy((char *)r->m->buf + r->done, b->data + b->off, n);
 	r->files = b->scm.files != NULL;
-	take_scm(r->m, b, r->peek, r->done == 0);
+	take_scm(s, r->m, b, r->peek, r->done == 0);
 	if (!r->done)
 		r->m->from = b->addr;
 	r->done += n;
@@ -171,22 +173,11 @@ static void read_pieces_locked(struct socket *s, struct stream_read *r)
 	}
 }
 
-static bool head_has_files_locked(struct socket *s)
-{
-	struct sock_buf *b;
-
-	list_for_each (b, &s->rx, node) {
-		if (b->scm.files)
-			return true;
-	}
-	return false;
-}
-
 /* Locks the socket for taking messages off, and scm's lock too if any holds files. */
 static bool lock_rx(struct socket *s)
 {
 	mutex_lock(&s->lock);
-	if (s->domain != AF_UNIX || !head_has_files_locked(s))
+	if (!s->rx_files)
 		return false;
 	mutex_unlock(&s->lock);
 	scm_lock();
@@ -243,7 +234,7 @@ ssize_t packet_recv(struct socket *s, struct sock_recv *m)
 	n = min(b->len, m->len);
 	if (n)
 		memcpy(m->buf, b->data, n);
-	take_scm(m, b, peek, true);
+	take_scm(s, m, b, peek, true);
 	m->from = b->addr;
 	m->time_ns = b->time_ns;
 	m->local = b->local;
@@ -275,8 +266,7 @@ void stream_release(struct socket *s, int peer_shutdown)
 	atomic_store(&s->shutdown, SHUTDOWN_BOTH);
 	atomic_store(&s->state, SOCK_CLOSED);
 	reset = !list_empty(&s->rx) || s->embryo;
-	list_splice_tail(&unread, &s->rx);
-	s->rx_bytes = s->rx_count = 0;
+	socket_take_all_locked(s, &unread);
 	s->peer = NULL;
 	mutex_unlock(&s->lock);
 	if (peer) {

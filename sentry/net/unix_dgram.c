@@ -240,8 +240,7 @@ static void set_peer(struct socket *s, struct socket *peer)
 	s->peer = peer;
 	atomic_store(&s->state, peer ? SOCK_CONNECTED : SOCK_NEW);
 	if (old && old != peer) {
-		list_splice_tail(&unread, &s->rx);
-		s->rx_bytes = s->rx_count = 0;
+		socket_take_all_locked(s, &unread);
 	}
 	mutex_unlock(&s->lock);
 	sock_buf_free_all(&unread);
@@ -331,8 +330,7 @@ static void dgram_release(struct socket *s)
 	atomic_store(&s->dead, true);
 	peer = s->peer;
 	s->peer = NULL;
-	list_splice_tail(&unread, &s->rx);
-	s->rx_bytes = s->rx_count = 0;
+	socket_take_all_locked(s, &unread);
 	mutex_unlock(&s->lock);
 	sock_buf_free_all(&unread);
 	wake_blocked(s);
