@@ -65,7 +65,7 @@ ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n)
 	return result(process_vm_writev(pid, &local, 1, &remote, 1, 0));
 }
 
-/* #host: sched_setaffinity sentry */
+/* #host: sched_setaffinity sentry gofer */
 int host_set_cpu(pid_t tid, int cpu)
 {
 	cpu_set_t set;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/host.h"
+#include "common/host_sched.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "sentry/fs/gofer/internal.h"
@@ -40,8 +41,11 @@ static int send_request(int fd, const struct gofer_call *call, uint64_t unique)
 	};
 	struct iovec iov[CALL_PARTS + 1] = {{&head, sizeof(head)}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)call->nin + 1};
+	unsigned int cpu, node;
 	ssize_t n;
 
+	host_getcpu(&cpu, &node);
+	head.padding = cpu + 1; /* see server.c: the gofer's thread follows us */
 	for (int i = 0; i < call->nin; i++) {
 		iov[i + 1] = call->in[i];
 		head.len += (uint32_t)call->in[i].iov_len;
