@@ -79,7 +79,7 @@ void inet_share_port(struct inet_socket *s);
 struct socket *inet_lookup(struct net_namespace *net, enum inet_protocol protocol,
 			   const struct inet_addr *to, const struct inet_addr *from);
 void inet_unbind(struct inet_socket *s);
-int inet_name(struct socket *s, bool peer, struct sock_addr *out);
+int inet_name(struct socket *s, int which, struct sock_addr *out);
 /* connect(2) with AF_UNSPEC: no remote, and no port unless bind(2) chose it. */
 void inet_forget_remote(struct inet_socket *s);
 void inet_set_addrs(struct inet_socket *s, const struct inet_addr *local,

@@ -6,6 +6,7 @@
  * (RANK_LEAF); whether it listens, and its reuse flags, are read without its lock.
  */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "common/host.h"
@@ -241,16 +242,18 @@ void inet_forget_remote(struct inet_socket *s)
 	inet_addr_any(s->sock.domain, &s->local);
 }
 
-int inet_name(struct socket *sock, bool peer, struct sock_addr *out)
+int inet_name(struct socket *sock, int which, struct sock_addr *out)
 {
 	struct inet_socket *s = inet_of(sock);
 	SCOPED_LOCK(&sock->net->lock);
 
-	if (!peer) {
+	if (which == NAME_OWN) {
 		inet_addr_format(sock->domain, &s->local, out);
 		return 0;
 	}
 	if (!s->remote.port || atomic_load(&sock->state) == SOCK_NEW)
+		return -ENOTCONN;
+	if (which == NAME_PEER && s->protocol == INET_TCP && inet_tcp_state(s) == TCP_CLOSE)
 		return -ENOTCONN;
 	inet_addr_format(sock->domain, &s->remote, out);
 	return 0;

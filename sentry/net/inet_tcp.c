@@ -97,6 +97,7 @@ static void wake_peer(struct socket *peer)
 static void reset_peer(struct socket *peer)
 {
 	atomic_store(&peer->err, ECONNRESET);
+	atomic_store(&peer->reset, true);
 	atomic_fetch_or(&peer->shutdown, SHUTDOWN_BOTH);
 	wake_peer(peer);
 }
@@ -363,6 +364,7 @@ static ssize_t tcp_send(struct socket *s, struct sock_send *m)
 	if (atomic_load(&s->peer->dead)) {
 		/* The data goes out, and a reset comes back. */
 		atomic_store(&s->err, EPIPE);
+		atomic_store(&s->reset, true);
 		atomic_fetch_or(&s->shutdown, SHUTDOWN_BOTH);
 		wake_peer(s);
 		return (ssize_t)m->len;
@@ -428,25 +430,28 @@ long inet_ioctl(struct socket *s, unsigned int cmd, uint64_t arg, struct guest_a
 	return ga_copyout(ga, UADDR(arg), &value, sizeof(value));
 }
 
+/* Which ends have sent their FIN. */
+static int connected_state(struct socket *s)
+{
+	bool sent = atomic_load(&s->shutdown) & SHUTDOWN_SEND;
+	bool got = atomic_load(&s->peer->dead) || atomic_load(&s->peer->shutdown) & SHUTDOWN_SEND;
+
+	if (atomic_load(&s->reset) || (sent && got))
+		return TCP_CLOSE;
+	return got ? TCP_CLOSE_WAIT : sent ? TCP_FIN_WAIT2 : TCP_ESTABLISHED;
+}
+
 int inet_tcp_state(struct inet_socket *s)
 {
-	int shut = atomic_load(&s->sock.shutdown);
-
 	switch (atomic_load(&s->sock.state)) {
 	case SOCK_LISTENING:
 		return TCP_LISTEN;
 	case SOCK_CONNECTING:
 		return TCP_SYN_SENT;
 	case SOCK_CONNECTED:
-		break;
-	default:
-		return TCP_CLOSE;
+		return connected_state(&s->sock);
 	}
-	if (shut == SHUTDOWN_BOTH)
-		return TCP_CLOSE;
-	return shut & SHUTDOWN_RECV   ? TCP_CLOSE_WAIT
-	       : shut & SHUTDOWN_SEND ? TCP_FIN_WAIT2
-				      : TCP_ESTABLISHED;
+	return TCP_CLOSE;
 }
 
 const struct socket_ops inet_tcp_ops = {

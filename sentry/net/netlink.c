@@ -105,11 +105,11 @@ static void set_addr(struct sock_addr *out, uint32_t port, uint32_t groups)
 	memcpy(out->raw, &nl, sizeof(nl));
 }
 
-static int netlink_name(struct socket *sock, bool peer, struct sock_addr *out)
+static int netlink_name(struct socket *sock, int which, struct sock_addr *out)
 {
 	struct netlink_socket *s = netlink_of(sock);
 
-	if (peer)
+	if (which != NAME_OWN)
 		set_addr(out, s->peer_port, 0);
 	else
 		set_addr(out, s->port, s->groups);

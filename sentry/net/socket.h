@@ -95,7 +95,8 @@ struct socket_ops {
 	int (*connect)(struct socket *s, struct sock_connect *c);
 	/* A connected socket (file reference owned by the caller). */
 	int (*accept)(struct socket *s, struct socket **out);
-	int (*name)(struct socket *s, bool peer, struct sock_addr *out);
+	/* NAME_ACCEPTED: the peer's, also when the connection has ended already. */
+	int (*name)(struct socket *s, int which, struct sock_addr *out);
 	ssize_t (*send)(struct socket *s, struct sock_send *m);
 	ssize_t (*recv)(struct socket *s, struct sock_recv *m);
 	int (*shutdown)(struct socket *s, int how); /* SHUTDOWN_* bits */
@@ -109,6 +110,8 @@ struct socket_ops {
 	/* The last reference went: undo what the embedding object holds, and free it. */
 	void (*free)(struct socket *s);
 };
+
+enum { NAME_OWN, NAME_PEER, NAME_ACCEPTED };
 
 enum socket_state { SOCK_NEW, SOCK_CONNECTING, SOCK_CONNECTED, SOCK_LISTENING, SOCK_CLOSED };
 
@@ -146,6 +149,7 @@ struct socket {
 	atomic_int shutdown; /* SHUTDOWN_* */
 	atomic_int err;	     /* SO_ERROR; taken by whoever reports it */
 	atomic_bool dead;    /* released */
+	atomic_bool reset;   /* TCP: a RST has ended the connection */
 	/* guarded by lock */
 	struct list rx; /* struct sock_buf.node */
 	size_t rx_bytes;

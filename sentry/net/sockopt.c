@@ -302,7 +302,7 @@ static int read_only(struct socket *s, struct sock_option *o)
 	case SO_COOKIE:
 		return o->len < sizeof(cookie) ? -EINVAL : sock_option_bytes(o, &cookie, 8);
 	case SO_PEERNAME:
-		r = s->ops->name(s, true, &addr);
+		r = s->ops->name(s, NAME_PEER, &addr);
 		if (r)
 			return -ENOTCONN;
 		return addr.len < o->len ? -EINVAL : sock_option_bytes(o, addr.raw, addr.len);

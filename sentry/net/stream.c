@@ -271,8 +271,10 @@ void stream_release(struct socket *s, int peer_shutdown)
 	mutex_unlock(&s->lock);
 	if (peer) {
 		atomic_fetch_or(&peer->shutdown, reset ? SHUTDOWN_BOTH : peer_shutdown);
-		if (reset)
+		if (reset) {
 			atomic_store(&peer->err, ECONNRESET);
+			atomic_store(&peer->reset, true);
+		}
 		waitq_wake_all(&peer->wq, POLLIN | POLLOUT | POLLRDHUP | POLLHUP);
 		socket_put(peer);
 	}

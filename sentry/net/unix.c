@@ -84,11 +84,11 @@ static void unix_stream_release(struct socket *s)
 
 /* --- names, options ----------------------------------------------------------------------------- */
 
-int unix_name_op(struct socket *s, bool peer, struct sock_addr *out)
+int unix_name_op(struct socket *s, int which, struct sock_addr *out)
 {
 	struct socket *other;
 
-	if (!peer) {
+	if (which == NAME_OWN) {
 		unix_name_addr(unix_of(s), out);
 		return 0;
 	}

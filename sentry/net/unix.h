@@ -52,7 +52,7 @@ void unix_unbind(struct unix_socket *u);
 
 struct unix_socket *unix_new(struct net_namespace *net, int type, const struct cred *cred);
 void unix_free(struct socket *s);
-int unix_name_op(struct socket *s, bool peer, struct sock_addr *out);
+int unix_name_op(struct socket *s, int which, struct sock_addr *out);
 int unix_option(struct socket *s, struct sock_option *o);
 /* Puts files in flight, and the sender's identity into the message if anybody asked for it. */
 int unix_prepare_scm(struct socket *s, struct socket *to, struct sock_send *m);

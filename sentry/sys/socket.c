@@ -211,7 +211,7 @@ static long give_accepted(struct task *t, struct socket *s, struct socket *conn,
 	long r;
 
 	if (!uaddr_null(addr)) {
-		r = conn->ops->name(conn, true, &peer) ? -ECONNABORTED : 0;
+		r = conn->ops->name(conn, NAME_ACCEPTED, &peer) ? -ECONNABORTED : 0;
 		if (!r)
 			r = sock_addr_out(t, &peer, addr, len);
 		if (r) {
@@ -257,7 +257,7 @@ long sys_accept4(struct task *t, const struct sysargs *a)
 
 /* --- names, shutdown ------------------------------------------------------------------------- */
 
-static long get_name(struct task *t, const struct sysargs *a, bool peer)
+static long get_name(struct task *t, const struct sysargs *a, int which)
 {
 	struct sock_addr addr = {0};
 	struct socket *s;
@@ -265,19 +265,19 @@ static long get_name(struct task *t, const struct sysargs *a, bool peer)
 
 	if (r)
 		return r;
-	r = s->ops->name(s, peer, &addr);
+	r = s->ops->name(s, which, &addr);
 	file_put(&s->file);
 	return r ? r : sock_addr_out(t, &addr, UADDR(a->v[1]), UADDR(a->v[2]));
 }
 
 long sys_getsockname(struct task *t, const struct sysargs *a)
 {
-	return get_name(t, a, false);
+	return get_name(t, a, NAME_OWN);
 }
 
 long sys_getpeername(struct task *t, const struct sysargs *a)
 {
-	return get_name(t, a, true);
+	return get_name(t, a, NAME_PEER);
 }
 
 long sys_shutdown(struct task *t, const struct sysargs *a)
