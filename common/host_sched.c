@@ -57,3 +57,17 @@ void host_sched_yield(void)
 {
 	sched_yield();
 }
+
+/* #host: sched_setaffinity sentry gofer */
+int host_set_cpu(pid_t tid, int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+	} else {
+		memset(&set, 0xff, sizeof(set));
+	}
+	return sched_setaffinity(tid, sizeof(set), &set) < 0 ? -errno : 0;
+}

@@ -17,5 +17,7 @@ struct host_sysinfo {
 };
 MUST_CHECK int host_sysinfo(struct host_sysinfo *out);
 void host_sched_yield(void);
+/* Pins a thread (0: the caller) to one CPU, or with -1 to none. */
+int host_set_cpu(pid_t tid, int cpu);
 
 #endif

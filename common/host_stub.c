@@ -65,20 +65,6 @@ ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n)
 	return result(process_vm_writev(pid, &local, 1, &remote, 1, 0));
 }
 
-/* #host: sched_setaffinity sentry gofer */
-int host_set_cpu(pid_t tid, int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET(cpu, &set);
-	} else {
-		memset(&set, 0xff, sizeof(set));
-	}
-	return (int)result(sched_setaffinity(tid, sizeof(set), &set));
-}
-
 /* #host: kill sentry */
 int host_kill(pid_t pid, int sig)
 {

@@ -24,8 +24,6 @@ MUST_CHECK int host_pages_status(pid_t pid, const uint64_t *addrs, size_t n, int
 MUST_CHECK ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n);
 MUST_CHECK ssize_t host_process_write(pid_t pid, uint64_t to, const void *from, size_t n);
 
-/* Pins a thread (0: the caller) to one CPU, or with -1 to none. */
-int host_set_cpu(pid_t tid, int cpu);
 int host_kill(pid_t pid, int sig);
 int host_tgkill(pid_t tgid, pid_t tid, int sig);
 

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "common/host_stub.h"
+#include "common/host_sched.h"
 #include "common/host_thread.h"
 #include "common/host_tree.h"
 #include "common/log.h"

@@ -77,8 +77,8 @@ def diff_line(want, got):
     return "same output"
 
 
-# Like the sandbox, a native run sees no network but its own loopback.
-NATIVE = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+# Like the sandbox, a native run sees no network but its own loopback, and no IPC of others.
+NATIVE = ["unshare", "--net", "--ipc", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 
 
 def run_in(place, path, timeout, prefix):

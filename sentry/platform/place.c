@@ -27,6 +27,7 @@
 #include <sched.h>
 
 #include "common/host.h"
+#include "common/host_sched.h"
 #include "common/host_stub.h"
 #include "common/host_thread.h"
 #include "sentry/core/sleeper.h"
