@@ -2,7 +2,7 @@
 # Real programs of a Debian root, from an OCI bundle, on both platforms, as root
 # and as an unprivileged user. The programs lie in programs/NAME.sh (run by bash)
 # or NAME.py; each must exit 0 natively in the same root too.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 need_rootfs
 only=${1-}
 

@@ -2,7 +2,7 @@
 # stress-ng with --verify: every stressor that needs no device or kernel module,
 # SECONDS each (STRESS_SECONDS, default 1): no hang, no panic, no failed check.
 #   stress.sh [STRESSOR...]
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.bash"
 PLATFORMS=${GARRISON_PLATFORMS:-systrap}
 seconds=${STRESS_SECONDS:-1}
 need_rootfs
