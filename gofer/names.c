@@ -109,35 +109,59 @@ int op_batch_forget(struct request *r)
 /* ------------------------------------------------------------ making */
 
 /*
- * Gives a new inode (`name` in dir, or an open `name` == "" fd) the owner and the mode that the
- * client asked for, whatever our own identity, a setgid directory or a default ACL made of it.
+ * Gives a new inode the owner and the mode that the client asked for, whatever our own identity,
+ * a setgid directory or a default ACL made of it. By fd, never by name: whoever else can rename
+ * in the directory could put another file in its place meanwhile, and we are root.
  */
-static int settle(struct request *r, int dir, const char *name, uint32_t mode, struct statx *st)
+static int settle(struct request *r, int fd, uint32_t mode, struct statx *st)
 {
-	int flags = *name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
 	bool changed = false;
-	int err = host_statx(dir, name, flags, GOFER_STATX_MASK, st);
+	int err = 0;
 
-	if (!err && (st->stx_uid != r->in->uid || st->stx_gid != r->in->gid)) {
-		err = host_fchownat(dir, name, r->in->uid, r->in->gid, flags);
+	if (st->stx_uid != r->in->uid || st->stx_gid != r->in->gid) {
+		err = host_fchownat(fd, "", r->in->uid, r->in->gid, AT_EMPTY_PATH);
 		changed = true;
 	}
 	if (!err && !S_ISLNK(st->stx_mode) &&
 	    ((st->stx_mode ^ mode) & 07777 || (changed && mode & 06000))) {
-		err = *name ? host_fchmodat(dir, name, mode & 07777)
-			    : host_fchmodat(AT_FDCWD, fd_path(dir).s, mode & 07777);
+		err = host_fchmodat(AT_FDCWD, fd_path(fd).s, mode & 07777);
 		changed = true;
 	}
-	return !err && changed ? host_statx(dir, name, flags, GOFER_STATX_MASK, st) : err;
+	return !err && changed ? host_statx(fd, "", AT_EMPTY_PATH, GOFER_STATX_MASK, st) : err;
 }
 
-/* The entry of a name just made; on failure the name is removed again. */
-static int made(struct request *r, int dfd, const char *name, uint32_t mode)
+/*
+ * Is this what we have just made, and not something moved there since? Nobody can set a birth
+ * time; where the file system keeps none, type and link count must do.
+ */
+static bool is_new(const struct statx *st, uint32_t mode, uint64_t begun)
 {
+	uint64_t born = (uint64_t)st->stx_btime.tv_sec * NSEC_PER_SEC + st->stx_btime.tv_nsec;
+
+	if ((st->stx_mode ^ mode) & S_IFMT || (!S_ISDIR(mode) && st->stx_nlink != 1))
+		return false;
+	/* Time stamps are those of the last tick. */
+	return !(st->stx_mask & STATX_BTIME) || born + 20 * NSEC_PER_MSEC >= begun;
+}
+
+/* The entry of a name just made (fd: open on it, or -1); on failure the name is removed again,
+ * if it still is ours. begun: host_realtime_ns() before it was made. */
+static int made(struct request *r, int dfd, const char *name, uint32_t mode, int fd,
+		uint64_t begun)
+{
+	SCOPED_FD int path = fd < 0 ? host_open_name(dfd, name) : -1;
 	struct statx st;
 	uint64_t id;
-	int err = settle(r, dfd, name, mode, &st);
+	int err;
 
+	if (fd < 0)
+		fd = path;
+	err = fd < 0 ? fd : host_statx(fd, "", AT_EMPTY_PATH, GOFER_STATX_MASK, &st);
+	if (err)
+		return err;
+	if (!is_new(&st, mode, begun))
+		return -ESTALE;
+	err = settle(r, fd, mode, &st);
 	if (!err)
 		err = node_lookup(&r->srv->nodes, r->node, name, &st, -1, false, &id);
 	if (!err)
@@ -150,6 +174,7 @@ static int made(struct request *r, int dfd, const char *name, uint32_t mode)
 int op_mknod(struct request *r)
 {
 	const struct fuse_mknod_in *in = req_take(r, sizeof(*in));
+	uint64_t begun = host_realtime_ns();
 	const char *name;
 	int dfd, err = req_name(r, &name);
 
@@ -162,7 +187,7 @@ int op_mknod(struct request *r)
 		return dfd;
 	err = host_mknodat(dfd, name, in->mode & (S_IFMT | 07777), in->rdev);
 	if (!err)
-		err = made(r, dfd, name, in->mode);
+		err = made(r, dfd, name, in->mode, -1, begun);
 	node_unpin(&r->srv->nodes, r->node);
 	return err;
 }
@@ -170,6 +195,7 @@ int op_mknod(struct request *r)
 int op_mkdir(struct request *r)
 {
 	const struct fuse_mkdir_in *in = req_take(r, sizeof(*in));
+	uint64_t begun = host_realtime_ns();
 	const char *name;
 	int dfd, err = req_name(r, &name);
 
@@ -180,13 +206,14 @@ int op_mkdir(struct request *r)
 		return dfd;
 	err = host_mkdirat(dfd, name, in->mode & 07777);
 	if (!err)
-		err = made(r, dfd, name, S_IFDIR | (in->mode & 07777));
+		err = made(r, dfd, name, S_IFDIR | (in->mode & 07777), -1, begun);
 	node_unpin(&r->srv->nodes, r->node);
 	return err;
 }
 
 int op_symlink(struct request *r)
 {
+	uint64_t begun = host_realtime_ns();
 	const char *name, *target;
 	int dfd, err = req_name(r, &name);
 
@@ -201,7 +228,7 @@ int op_symlink(struct request *r)
 		return dfd;
 	err = host_symlinkat(target, dfd, name);
 	if (!err)
-		err = made(r, dfd, name, S_IFLNK | 0777);
+		err = made(r, dfd, name, S_IFLNK | 0777, -1, begun);
 	node_unpin(&r->srv->nodes, r->node);
 	return err;
 }
@@ -435,6 +462,7 @@ int op_create(struct request *r)
 {
 	const struct fuse_create_in *in = req_take(r, sizeof(*in));
 	int access = (int)(in->flags & O_ACCMODE), dfd, err;
+	uint64_t begun = host_realtime_ns();
 	const char *name;
 	SCOPED_FD int fd = -1;
 
@@ -446,7 +474,7 @@ int op_create(struct request *r)
 		return dfd;
 	fd = host_open_beneath(dfd, name, access | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
 			       in->mode & 07777);
-	err = fd < 0 ? fd : made(r, dfd, name, S_IFREG | (in->mode & 07777));
+	err = fd < 0 ? fd : made(r, dfd, name, S_IFREG | (in->mode & 07777), fd, begun);
 	node_unpin(&r->srv->nodes, r->node);
 	if (err)
 		return err;
@@ -459,8 +487,10 @@ static int tmpfile_settle(struct request *r, int fd, uint32_t mode)
 {
 	struct statx st;
 	uint64_t id;
-	int path, err = settle(r, fd, "", mode, &st);
+	int path, err = host_statx(fd, "", AT_EMPTY_PATH, GOFER_STATX_MASK, &st);
 
+	if (!err)
+		err = settle(r, fd, S_IFREG | mode, &st);
 	if (err)
 		return err;
 	path = host_openat(AT_FDCWD, fd_path(fd).s, O_PATH, 0);

@@ -12,6 +12,13 @@
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/ptrace.h"
 
+/* Could another process still change our root directory once we have gained something by exec?
+ * (LSM_UNSAFE_SHARE.) A passing reference may make it look so: that errs on the safe side. */
+static bool fs_shared_outside(struct task *t)
+{
+	return ref_read(&t->fs->ref) > (unsigned int)t->process->nthreads;
+}
+
 static int load_for(struct task *t, struct exec_args *args, struct exec_image *out)
 {
 	struct walk_env env;
@@ -21,7 +28,7 @@ static int load_for(struct task *t, struct exec_args *args, struct exec_image *o
 				   .cred = t->cred,
 				   .args = args,
 				   .personality = t->personality,
-				   .traced = ptrace_is_traced(t)};
+				   .traced = ptrace_is_traced(t) || fs_shared_outside(t)};
 	int r;
 
 	task_mm_limits(t, &req.limits);

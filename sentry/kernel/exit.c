@@ -482,6 +482,8 @@ static void end_container(struct task *t)
 		 * that came to be in between. */
 		mutex_lock(&tasklist);
 		init->exec_task = t;
+		/* An exited tracee would wait for its tracer, and we for it. */
+		ptrace_release_tracees_locked(t);
 		reap_children(init);
 		left = kill_others(c, init, SIGKILL);
 		mutex_unlock(&tasklist);

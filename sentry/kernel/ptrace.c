@@ -421,13 +421,18 @@ static void release_tracee(struct ptrace_state *st)
 		process_notify_death_locked(p);
 }
 
-bool ptrace_exit_locked(struct task *t)
+void ptrace_release_tracees_locked(struct task *t)
 {
 	struct ptrace_state *st, *next;
 
 	list_for_each_safe (st, next, &t->process->tracees, node)
 		if (st->tracer_serial == t->serial)
 			release_tracee(st);
+}
+
+bool ptrace_exit_locked(struct task *t)
+{
+	ptrace_release_tracees_locked(t);
 	if (!ptrace_is_traced(t))
 		return false;
 	if (t->process->leader != t)

@@ -46,6 +46,8 @@ void ptrace_clone_locked(struct task *parent, struct task *child, int event);
 /* Under tasklist: t has exited: its tracer hears of it; its own tracees are let go. True: t stays
  * listed until its tracer has waited for it. */
 bool ptrace_exit_locked(struct task *t);
+/* Gives up all that t traces; ptrace_exit_locked does it too. */
+void ptrace_release_tracees_locked(struct task *t);
 /* Under tasklist: a tracee with something to report: 1; nothing yet: 0; no tracee fits: -1. */
 int ptrace_wait_locked(struct task *t, const struct wait_request *req, struct wait_result *out);
 /* Under tasklist: may the real parent see this zombie already? */

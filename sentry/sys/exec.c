@@ -11,6 +11,7 @@
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
+#include "sentry/sys/fs_at.h"
 
 #define MAX_STRING (32 * GUEST_PAGE)
 #define MAX_STRINGS_BYTES (8ULL << 20)
@@ -160,23 +161,21 @@ static void exec_name(char *out, size_t size, int dirfd, const char *path)
 static int open_program(struct task *t, int dirfd, const char *path, int flags, struct file **out)
 {
 	unsigned int walk_flags = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
-	struct file *base = NULL;
+	struct path base = {0};
 	struct task_walk walk;
 	struct walk_env env;
-	int r;
+	int r = 0;
 
 	if (flags & AT_EMPTY_PATH)
 		walk_flags |= WALK_EMPTY_PATH;
-	if (dirfd != AT_FDCWD && path[0] != '/') {
-		base = fd_get(t->files, dirfd);
-		if (!base)
-			return -EBADF;
-	}
+	if (dirfd != AT_FDCWD && path[0] != '/')
+		r = dirfd_path(t, dirfd, &base);
+	if (r < 0)
+		return r;
 	task_walk_begin(t, &walk, &env);
-	r = vfs_open_exec(&env, base ? &base->path : NULL, path, walk_flags, out);
+	r = vfs_open_exec(&env, base.dentry ? &base : NULL, path, walk_flags, out);
 	task_walk_end(&walk);
-	if (base)
-		file_put(base);
+	path_put(&base);
 	return r;
 }
 

@@ -13,7 +13,7 @@ int file_path(struct file *f, struct path *out)
 	return 0;
 }
 
-static int dirfd_path(struct task *t, int dirfd, struct path *out)
+int dirfd_path(struct task *t, int dirfd, struct path *out)
 {
 	struct file *f = fd_get(t->files, dirfd);
 	int err;

@@ -28,4 +28,6 @@ int fs_at_lookup(struct task *t, int dirfd, uaddr name, int flags, struct path *
 
 /* The path of an open file, owned; also of one without a name. */
 int file_path(struct file *f, struct path *out) MUST_CHECK;
+/* The same of a descriptor; -EBADF. */
+int dirfd_path(struct task *t, int dirfd, struct path *out) MUST_CHECK;
 #endif
