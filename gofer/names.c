@@ -146,8 +146,7 @@ static bool is_new(const struct statx *st, uint32_t mode, uint64_t begun)
 
 /* The entry of a name just made (fd: open on it, or -1); on failure the name is removed again,
  * if it still is ours. begun: host_realtime_ns() before it was made. */
-static int made(struct request *r, int dfd, const char *name, uint32_t mode, int fd,
-		uint64_t begun)
+static int made(struct request *r, int dfd, const char *name, uint32_t mode, int fd, uint64_t begun)
 {
 	SCOPED_FD int path = fd < 0 ? host_open_name(dfd, name) : -1;
 	struct statx st;

@@ -14,6 +14,7 @@ trap 'rm -rf --one-file-system "$tmp"' EXIT
 mmdebstrap --quiet --variant=minbase --components=main \
 	--include="$packages" \
 	--customize-hook='chroot "$1" useradd -m -u 1000 user' \
+	--customize-hook='ln -sf /proc/mounts "$1/etc/mtab"' \
 	--customize-hook="printf 'deb $mirror bookworm main\ndeb-src $mirror bookworm main\n' > \"\$1/etc/apt/sources.list\"" \
 	--customize-hook='cp /etc/resolv.conf "$1/etc/" 2>/dev/null || true' \
 	--customize-hook='chroot "$1" sh -c "apt-get update -qq && cd /usr/src && apt-get source -qq lua5.4 zlib"' \
