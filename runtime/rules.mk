@@ -9,6 +9,6 @@ $(B)/obj/monitor/%.o: %.c
 
 $(LIBEXEC)/garrison-monitor: $(MONITOR_OBJ)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -static -no-pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $^ -o $@
+	$(Q)$(CC) -static $(if $(IS_CLANG),,-no-pie) -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $^ -o $@
 
 -include $(MONITOR_OBJ:.o=.d)

@@ -194,8 +194,10 @@ int main(int argc, char **argv)
 	log_debug("confined");
 	must(pf_init(&o.platform), "prepare the platform");
 	log_debug("platform ready");
-	if (o.strace)
+	if (o.strace) {
 		strace_enable();
+		pf_write_at_once();
+	}
 	boot_parts();
 	must(control_init(), "prepare the control server");
 	confine_calls(&o);

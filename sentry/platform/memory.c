@@ -408,13 +408,20 @@ static int write_now(struct pf_thread *t, uaddr to, const void *from, size_t n)
 	return r < 0 ? (int)r : (size_t)r == n ? 0 : -EFAULT;
 }
 
+static bool nothing_late;
+
+void pf_write_at_once(void)
+{
+	nothing_late = true;
+}
+
 int pf_thread_write_late(struct pf_thread *t, uaddr to, const void *from, size_t n)
 {
 	uint64_t off = (uint64_t)((const char *)from - (char *)t->mbox);
 
 	if (to.va >= pf_max_addr() || n > pf_max_addr() - to.va)
 		return -EFAULT;
-	if (t->nlate == STUB_LATE)
+	if (t->nlate == STUB_LATE || nothing_late)
 		return write_now(t, to, from, n);
 	if (off < SLOT_WINDOW || off >= SLOT_STACK) {
 		off = ROUND_UP(t->window_used, 16U) + SLOT_WINDOW;

@@ -190,6 +190,10 @@ ssize_t pf_thread_write(struct pf_thread *t, uaddr to, const void *from, size_t 
  * results that no other thread may look for before this syscall ends. */
 int pf_thread_write_late(struct pf_thread *t, uaddr to, const void *from, size_t n) MUST_CHECK;
 
+/* From now on pf_thread_write_late writes at once, so that --strace can show what a call wrote.
+ * Before the first guest runs. */
+void pf_write_at_once(void);
+
 /*
  * The bounce buffer of a thread: *size bytes (64 KiB at least) that the stub shares.
  * Data put there and passed to pf_thread_write_late is not copied a second time; data that
