@@ -7,24 +7,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-/* #host: sched_getaffinity sentry */
-int host_sched_getaffinity(void *mask, size_t size)
-{
-	long n;
-
-	memset(mask, 0, size);
-	n = syscall(SYS_sched_getaffinity, 0, size, mask);
-	return n < 0 ? -errno : 0;
-}
-
-/* #host: membarrier sentry */
-int host_membarrier(int cmd, unsigned int flags)
-{
-	long r = syscall(SYS_membarrier, cmd, flags, 0);
-
-	return r < 0 ? -errno : (int)r;
-}
-
 /* #host: getcpu sentry (where the vDSO cannot answer) */
 void host_getcpu(unsigned int *cpu, unsigned int *node)
 {

@@ -4,10 +4,6 @@
 
 #include "common/base.h"
 
-/* The CPUs that this process may use, as a bit mask of `size` bytes; the rest is cleared. */
-MUST_CHECK int host_sched_getaffinity(void *mask, size_t size);
-/* membarrier(2) of the sentry itself. */
-MUST_CHECK int host_membarrier(int cmd, unsigned int flags);
 /* The CPU and the NUMA node that the caller runs on. */
 void host_getcpu(unsigned int *cpu, unsigned int *node);
 /* Load averages as sysinfo(2) has them (<< 16), uptime in seconds, total and free swap. */

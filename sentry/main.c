@@ -25,6 +25,7 @@
 #include "sentry/platform/platform.h"
 #include "sentry/sys/debug.h"
 #include "sentry/sys/rules.h"
+#include "sentry/sys/socket_util.h"
 #include "sentry/sys/strace.h"
 #include "sentry/sys/syscall.h"
 
@@ -199,6 +200,7 @@ int main(int argc, char **argv)
 		pf_write_at_once();
 	}
 	boot_parts();
+	sockets_init();
 	must(control_init(), "prepare the control server");
 	confine_calls(&o);
 	log_debug("serving");

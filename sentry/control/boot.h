@@ -1,4 +1,4 @@
-/* Start-up hooks of the sentry's parts; a part that needs none defines none. */
+/* Start-up of the sentry's parts; main.c starts what lies in sys/. */
 #ifndef GARRISON_SENTRY_CONTROL_BOOT_H
 #define GARRISON_SENTRY_CONTROL_BOOT_H
 

@@ -18,13 +18,11 @@
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/session.h"
 #include "sentry/kernel/usermem.h"
-
-/* SysV semaphore undo (kernel/ipc/). */
-void sysv_task_exit(struct task *t) __attribute__((weak));
 
 void task_exit(struct task *t, int wait_status)
 {
@@ -518,7 +516,7 @@ static void leave_session(struct task *t)
 	if (t->process->session && t->process->session->leader == t->process)
 		s = session_get(t->process->session);
 	mutex_unlock(&tasklist);
-	if (s && (session_tty(s) || atomic_load(&s->old_pgrp)) && tty_session_exit)
+	if (s && (session_tty(s) || atomic_load(&s->old_pgrp)))
 		tty_session_exit(s);
 	session_put(s);
 }
@@ -535,7 +533,7 @@ void task_finish(struct task *t)
 		process_timers_exit(p, true);
 	}
 	leave_memory(t);
-	if (last && sysv_task_exit)
+	if (last)
 		sysv_task_exit(t);
 	if (last)
 		leave_session(t);

@@ -57,10 +57,10 @@ void session_hangup(struct session *s);
 
 /* Written by tty/: the leader of a session with a terminal exits, or TIOCNOTTY by it. Called
  * without locks; the tty forgets the session and signals its foreground group. */
-void tty_session_exit(struct session *s) __attribute__((weak));
+void tty_session_exit(struct session *s);
 /* Written by tty/: makes tty the terminal of a new session, whose leader's group comes to the
  * foreground (task_start). Calls session_set_tty. */
-void tty_set_session(struct tty *tty, struct session *s, int pgrp) __attribute__((weak));
+void tty_set_session(struct tty *tty, struct session *s, int pgrp);
 
 /* Under tasklist: */
 struct pgrp *pgrp_find_locked(struct container *c, int id);

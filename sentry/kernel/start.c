@@ -144,7 +144,7 @@ static int publish(struct container *c, struct task *t, struct pid *pid, struct 
 		p->unkillable = true;
 	}
 	mutex_unlock(&tasklist);
-	if (tty && tty_set_session)
+	if (tty)
 		tty_set_session(tty, s, pgrp);
 	session_put(s);
 	return 0;

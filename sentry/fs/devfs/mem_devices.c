@@ -4,12 +4,11 @@
 
 #include "common/host_random.h"
 #include "common/mem.h"
+#include "sentry/fs/devfs/mem_devices.h"
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 
 #define MEM_MAJOR 1
-
-void devices_init(void);
 
 static void mem_release(struct file *f)
 {

@@ -145,4 +145,7 @@ extern const struct pseudo_ops proc_net_dir_ops;
 extern const struct pseudo_entry proc_system_table[];
 extern const struct pseudo_entry proc_sysctl_table[];
 
+/* At start, single-threaded: registers the file system type. */
+void procfs_init(void);
+
 #endif

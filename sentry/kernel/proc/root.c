@@ -9,8 +9,6 @@
 
 #define PROC_SUPER_MAGIC 0x9fa0
 
-void procfs_init(void);
-
 /* --- self and thread-self ------------------------------------------------------------------- */
 
 static ssize_t self_readlink(struct pseudo_inode *p, struct guest_access *caller, char *buf,

@@ -8,13 +8,12 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/kernel/sysfs/sysfs.h"
 #include "sentry/core/host_facts.h"
 #include "sentry/fs/procfs/pseudofs.h"
 #include "sentry/kernel/proc/proc.h"
 
 #define CGROUP2_SUPER_MAGIC 0x63677270
-
-void cgroupfs_init(void);
 
 static uint64_t resident(struct container *c)
 {

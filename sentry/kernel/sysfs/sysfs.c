@@ -9,13 +9,12 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/kernel/sysfs/sysfs.h"
 #include "sentry/core/host_facts.h"
 #include "sentry/fs/procfs/pseudofs.h"
 #include "sentry/kernel/proc/proc.h"
 
 #define SYSFS_MAGIC 0x62656572
-
-void sysfs_init(void);
 
 static unsigned int ncpus(void)
 {
