@@ -82,14 +82,6 @@ void mutex_lock(struct mutex *m)
 	rank_taken(m->rank);
 }
 
-bool mutex_trylock(struct mutex *m)
-{
-	if (pthread_mutex_trylock(&m->m))
-		return false;
-	rank_taken(m->rank);
-	return true;
-}
-
 void mutex_unlock(struct mutex *m)
 {
 	rank_released(m->rank);

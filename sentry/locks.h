@@ -41,7 +41,6 @@ struct mutex {
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_destroy(struct mutex *m);
 void mutex_lock(struct mutex *m);
-bool mutex_trylock(struct mutex *m) MUST_CHECK;
 void mutex_unlock(struct mutex *m);
 /* Locks both, in address order; a == b locks once. */
 void mutex_lock_pair(struct mutex *a, struct mutex *b);

@@ -63,11 +63,6 @@ bool pidfd_is(const struct file *f)
 	return f->ops == &pidfd_ops;
 }
 
-bool pidfd_is_thread(const struct file *f)
-{
-	return pidfd_is(f) && container_of(f, struct pidfd, file)->thread;
-}
-
 int pidfd_process(struct file *f, struct process **out)
 {
 	if (!pidfd_is(f))

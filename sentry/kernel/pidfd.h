@@ -10,7 +10,6 @@ int pidfd_new(struct task *opener, struct task *t, bool thread, int flags,
 /* The process of a pidfd (owned), or -EBADF. */
 int pidfd_process(struct file *f, struct process **out) MUST_CHECK;
 bool pidfd_is(const struct file *f);
-bool pidfd_is_thread(const struct file *f);
 /* The number that it stands for, for /proc/PID/fdinfo: -1 once it is reaped. */
 int pidfd_number(const struct file *f);
 

@@ -177,14 +177,6 @@ static bool orphaned(struct pgrp *g, struct process *leaving)
 	return true;
 }
 
-bool pgrp_orphaned(struct container *c, int pgrp)
-{
-	SCOPED_LOCK(&tasklist);
-	struct pgrp *g = pgrp_find_locked(c, pgrp);
-
-	return !g || orphaned(g, NULL);
-}
-
 bool task_pgrp_orphaned(struct task *t)
 {
 	SCOPED_LOCK(&tasklist);

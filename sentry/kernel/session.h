@@ -47,7 +47,6 @@ struct tty *session_tty(struct session *s); /* borrowed: only for comparison */
 bool pgrp_in_session(struct session *s, int pgrp);
 bool pgrp_exists(struct container *c, int pgrp);
 /* No member has a parent in another group of the same session: terminal stops are refused. */
-bool pgrp_orphaned(struct container *c, int pgrp);
 bool task_pgrp_orphaned(struct task *t);
 
 /* To a whole group, or to a session's leader; info NULL: SI_KERNEL. Takes tasklist. */

@@ -41,7 +41,6 @@ void signal_set_temporary(struct task *t, ksigset blocked);
 int signal_set_temporary_user(struct task *t, uaddr set, uint64_t size) MUST_CHECK;
 /* The actions as they are now: is it ignored (SIG_IGN, or default and default is to ignore)? For
  * ttys: is it blocked or ignored by the task? */
-bool signal_is_ignored(struct task *t, int sig);
 bool signal_blocked_or_ignored(struct task *t, int sig);
 /* A siginfo as kill(2) by t makes it. */
 siginfo_t signal_info_user(struct task *t, int sig);

@@ -399,12 +399,6 @@ void signal_set_temporary(struct task *t, ksigset blocked)
 	signal_set_blocked(t, blocked);
 }
 
-bool signal_is_ignored(struct task *t, int sig)
-{
-	SCOPED_LOCK(&t->sighand->lock);
-	return action_ignores(&t->sighand->action[sig - 1], sig);
-}
-
 bool signal_blocked_or_ignored(struct task *t, int sig)
 {
 	SCOPED_LOCK(&t->sighand->lock);

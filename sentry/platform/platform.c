@@ -55,11 +55,6 @@ struct pf_vdso pf_vdso(void)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
-struct pf_space *pf_thread_space(struct pf_thread *t)
-{
-	return t->space;
-}
-
 void pf_thread_attach(struct pf_thread *t)
 {
 	pf.ops->attach(t);

@@ -72,7 +72,6 @@ struct pf_vdso pf_vdso(void);
  */
 struct pf_zygote;
 int pf_zygote_new(struct pf_zygote **out) MUST_CHECK;
-pid_t pf_zygote_pid(const struct pf_zygote *z); /* in the sentry's pid namespace */
 void pf_zygote_put(struct pf_zygote *z);
 
 /* --- spaces and threads ------------------------------------------------------------- */
@@ -90,7 +89,6 @@ int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread) MUST_CHEC
 struct pf_space *pf_space_get(struct pf_space *s); /* any thread */
 /* The last reference kills the stub process and reaps it. Any thread. */
 void pf_space_put(struct pf_space *s);
-struct pf_space *pf_thread_space(struct pf_thread *t); /* borrowed; any thread */
 /* Makes every thread of the space return PF_DEATH, at once; any thread. */
 void pf_space_kill(struct pf_space *s);
 

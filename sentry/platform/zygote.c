@@ -180,11 +180,6 @@ int pf_zygote_new(struct pf_zygote **out)
 	return 0;
 }
 
-pid_t pf_zygote_pid(const struct pf_zygote *z)
-{
-	return z->space->pid;
-}
-
 void pf_zygote_put(struct pf_zygote *z)
 {
 	if (!ref_put(&z->ref))

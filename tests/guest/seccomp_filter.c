@@ -219,6 +219,31 @@ static void bad(void)
 	printf(" %s\n", err(syscall(SYS_getppid)));
 }
 
+/* Seccomp_filters of /proc/self/status. */
+static int counted(void)
+{
+	char line[128];
+	int n = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Seccomp_filters: %d", &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void status_counts(void)
+{
+	int before = counted();
+
+	no_privs();
+	filter(0, SECCOMP_RET_ALLOW);
+	filter(0, SECCOMP_RET_ALLOW);
+	printf("filters added: %d\n", counted() - before);
+}
+
 int main(void)
 {
 	struct rlimit none = {0, 0};
@@ -235,5 +260,6 @@ int main(void)
 	in_child("no tsync", no_tsync);
 	in_child("arguments", arguments);
 	in_child("bad", bad);
+	in_child("status", status_counts);
 	return 0;
 }

@@ -29,12 +29,6 @@ struct ipc_namespace *ipc_namespace_new(void)
 	return ns;
 }
 
-struct ipc_namespace *ipc_namespace_get(struct ipc_namespace *ns)
-{
-	ref_get(&ns->ref);
-	return ns;
-}
-
 void ipc_namespace_put(struct ipc_namespace *ns)
 {
 	if (!ref_put(&ns->ref))
@@ -203,6 +197,21 @@ void ipc_perm_set(struct ipc_object *o, const struct kipc_perm *in)
 	o->uid = in->uid;
 	o->gid = in->gid;
 	o->mode = (o->mode & ~0777U) | (in->mode & 0777);
+}
+
+long ipc_stat(const struct cred *c, int id, const struct ipc_stat *s)
+{
+	struct ipc_object *o;
+	int r;
+
+	SCOPED_LOCK(&s->ids->lock);
+	r = s->index ? ipc_find_index(s->ids, id, &o) : ipc_find(s->ids, id, &o);
+	if (!r && !s->any)
+		r = ipc_permission(o, c, 0444);
+	if (r)
+		return r;
+	s->fill(o, s->ds);
+	return s->index ? o->id : 0;
 }
 
 int64_t ipc_now(void)

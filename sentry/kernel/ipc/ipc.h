@@ -39,7 +39,6 @@ struct ipc_namespace {
 };
 
 struct ipc_namespace *ipc_namespace_new(void);
-struct ipc_namespace *ipc_namespace_get(struct ipc_namespace *ns);
 void ipc_namespace_put(struct ipc_namespace *ns);
 
 /* --- tables (ids.c); all under ids->lock ------------------------------------------------- */
@@ -80,6 +79,17 @@ struct ipc_get {
 	uint64_t size; /* shm: bytes, sem: semaphores */
 };
 long ipc_get_id(struct task *t, struct ipc_get *g);
+
+/* What the *_STAT commands of the three kinds have in common. */
+struct ipc_stat {
+	struct ipc_ids *ids;
+	bool index; /* the number is a position in the table, and the id is the result */
+	bool any;   /* whoever asks may know */
+	void (*fill)(struct ipc_object *o, void *ds); /* under the lock */
+	void *ds;
+};
+/* 0 or the object's id; -EINVAL, -EACCES. shmctl(2), semctl(2), msgctl(2). */
+long ipc_stat(const struct cred *c, int id, const struct ipc_stat *s) MUST_CHECK;
 
 int64_t ipc_now(void); /* seconds */
 

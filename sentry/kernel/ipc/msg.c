@@ -265,22 +265,21 @@ static void stat_locked(struct msg_queue *q, struct kmsqid_ds *out)
 	ipc_perm_out(&q->obj, &out->perm);
 }
 
+static void msg_stat_fill(struct ipc_object *o, void *ds)
+{
+	stat_locked(queue_of(o), ds);
+}
+
 static long msg_stat(struct task *t, int id, int cmd, uaddr buf)
 {
-	struct ipc_ids *ids = &t->container->ipc->msg;
 	struct kmsqid_ds ds;
-	struct ipc_object *o;
-	int r;
+	struct ipc_stat s = {.ids = &t->container->ipc->msg,
+			     .index = cmd != IPC_STAT,
+			     .any = cmd == K_MSG_STAT_ANY,
+			     .fill = msg_stat_fill,
+			     .ds = &ds};
+	long r = ipc_stat(t->cred, id, &s);
 
-	mutex_lock(&ids->lock);
-	r = cmd == IPC_STAT ? ipc_find(ids, id, &o) : ipc_find_index(ids, id, &o);
-	if (!r && cmd != K_MSG_STAT_ANY)
-		r = ipc_permission(o, t->cred, 0444);
-	if (!r) {
-		stat_locked(queue_of(o), &ds);
-		r = cmd == IPC_STAT ? 0 : o->id;
-	}
-	mutex_unlock(&ids->lock);
 	return r < 0 ? r : copyout(t, buf, &ds, sizeof(ds)) ?: r;
 }
 

@@ -393,22 +393,21 @@ static void stat_locked(struct sem_set *s, struct ksemid_ds *out)
 	ipc_perm_out(&s->obj, &out->perm);
 }
 
+static void sem_stat_fill(struct ipc_object *o, void *ds)
+{
+	stat_locked(set_of(o), ds);
+}
+
 static long sem_stat(struct task *t, int id, int cmd, uaddr buf)
 {
-	struct ipc_ids *ids = &t->container->ipc->sem;
 	struct ksemid_ds ds;
-	struct ipc_object *o;
-	int r;
+	struct ipc_stat s = {.ids = &t->container->ipc->sem,
+			     .index = cmd != IPC_STAT,
+			     .any = cmd == K_SEM_STAT_ANY,
+			     .fill = sem_stat_fill,
+			     .ds = &ds};
+	long r = ipc_stat(t->cred, id, &s);
 
-	mutex_lock(&ids->lock);
-	r = cmd == IPC_STAT ? ipc_find(ids, id, &o) : ipc_find_index(ids, id, &o);
-	if (!r && cmd != K_SEM_STAT_ANY)
-		r = ipc_permission(o, t->cred, 0444);
-	if (!r) {
-		stat_locked(set_of(o), &ds);
-		r = cmd == IPC_STAT ? 0 : o->id;
-	}
-	mutex_unlock(&ids->lock);
 	return r < 0 ? r : copyout(t, buf, &ds, sizeof(ds)) ?: r;
 }
 

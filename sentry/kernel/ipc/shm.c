@@ -288,25 +288,22 @@ static void stat_locked(struct shm *s, struct kshmid_ds *out)
 	out->nattch = refs - (s->obj.mode & MODE_DEST || !refs ? 0 : 1);
 }
 
+static void shm_stat_fill(struct ipc_object *o, void *ds)
+{
+	stat_locked(shm_of(o), ds);
+}
+
 static long shm_stat(struct task *t, int id, int cmd, uaddr buf)
 {
-	struct ipc_ids *ids = &t->container->ipc->shm;
 	struct kshmid_ds ds;
-	struct ipc_object *o;
-	int r;
+	struct ipc_stat s = {.ids = &t->container->ipc->shm,
+			     .index = cmd != IPC_STAT,
+			     .any = cmd == K_SHM_STAT_ANY,
+			     .fill = shm_stat_fill,
+			     .ds = &ds};
+	long r = ipc_stat(t->cred, id, &s);
 
-	mutex_lock(&ids->lock);
-	r = cmd == IPC_STAT ? ipc_find(ids, id, &o) : ipc_find_index(ids, id, &o);
-	if (!r && cmd != K_SHM_STAT_ANY)
-		r = ipc_permission(o, t->cred, 0444);
-	if (!r) {
-		stat_locked(shm_of(o), &ds);
-		r = cmd == IPC_STAT ? 0 : o->id;
-	}
-	mutex_unlock(&ids->lock);
-	if (r < 0)
-		return r;
-	return copyout(t, buf, &ds, sizeof(ds)) ?: r;
+	return r < 0 ? r : copyout(t, buf, &ds, sizeof(ds)) ?: r;
 }
 
 /* The key is gone at once; the memory when nobody has it mapped. */

@@ -10,6 +10,7 @@
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/session.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tasklist.h"
@@ -335,7 +336,7 @@ static void status_caps(const struct proc_subject *s, struct text *out)
 		    (unsigned long long)c->bounding, (unsigned long long)c->ambient,
 		    c->no_new_privs);
 	text_printf(out, "Seccomp:\t%d\nSeccomp_filters:\t%d\n", s->t->seccomp_mode,
-		    s->t->seccomp_mode == 2);
+		    seccomp_filter_count(s->t));
 	text_puts(out, "Speculation_Store_Bypass:\tvulnerable\n"
 		       "SpeculationIndirectBranch:\talways enabled\n");
 	cred_put(c);
