@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "common/host_tree.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "gofer/server.h"
 
@@ -108,6 +109,9 @@ int op_batch_forget(struct request *r)
 
 /* ------------------------------------------------------------ making */
 
+/* A new file is ours, that is root's, until it is settled: no setuid bit before. */
+#define MODE_AT_BIRTH 0777
+
 /*
  * Gives a new inode the owner and the mode that the client asked for, whatever our own identity,
  * a setgid directory or a default ACL made of it. By fd, never by name: whoever else can rename
@@ -144,8 +148,25 @@ static bool is_new(const struct statx *st, uint32_t mode, uint64_t begun)
 	return !(st->stx_mask & STATX_BTIME) || born + 20 * NSEC_PER_MSEC >= begun;
 }
 
-/* The entry of a name just made (fd: open on it, or -1); on failure the name is removed again,
- * if it still is ours. begun: host_realtime_ns() before it was made. */
+/*
+ * After a failure the name goes again, unless others may have moved their own file there: no call
+ * removes a name only if it still is a certain file's. Where others share the directory it stays
+ * as it was made, without special bits.
+ */
+static void unmake(struct request *r, int dfd, const char *name, const struct statx *st)
+{
+	struct statx now;
+
+	if (!r->srv->nodes.exclusive || stat_name(dfd, name, &now) < 0)
+		return;
+	if (now.stx_ino != st->stx_ino || now.stx_dev_major != st->stx_dev_major ||
+	    now.stx_dev_minor != st->stx_dev_minor)
+		return;
+	if (host_unlinkat(dfd, name, S_ISDIR(st->stx_mode) ? AT_REMOVEDIR : 0) < 0)
+		log_warn("a file that could not be set up stays");
+}
+
+/* The entry of a name just made (fd: open on it, or -1). begun: host_realtime_ns() before. */
 static int made(struct request *r, int dfd, const char *name, uint32_t mode, int fd, uint64_t begun)
 {
 	SCOPED_FD int path = fd < 0 ? host_open_name(dfd, name) : -1;
@@ -165,8 +186,7 @@ static int made(struct request *r, int dfd, const char *name, uint32_t mode, int
 		err = node_lookup(&r->srv->nodes, r->node, name, &st, -1, false, &id);
 	if (!err)
 		return reply_entry(r, id, &st);
-	if (host_unlinkat(dfd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0) < 0)
-		return err;
+	unmake(r, dfd, name, &st);
 	return err;
 }
 
@@ -184,7 +204,7 @@ int op_mknod(struct request *r)
 	dfd = node_pin(&r->srv->nodes, r->node);
 	if (dfd < 0)
 		return dfd;
-	err = host_mknodat(dfd, name, in->mode & (S_IFMT | 07777), in->rdev);
+	err = host_mknodat(dfd, name, in->mode & (S_IFMT | MODE_AT_BIRTH), in->rdev);
 	if (!err)
 		err = made(r, dfd, name, in->mode, -1, begun);
 	node_unpin(&r->srv->nodes, r->node);
@@ -203,7 +223,7 @@ int op_mkdir(struct request *r)
 	dfd = node_pin(&r->srv->nodes, r->node);
 	if (dfd < 0)
 		return dfd;
-	err = host_mkdirat(dfd, name, in->mode & 07777);
+	err = host_mkdirat(dfd, name, in->mode & MODE_AT_BIRTH);
 	if (!err)
 		err = made(r, dfd, name, S_IFDIR | (in->mode & 07777), -1, begun);
 	node_unpin(&r->srv->nodes, r->node);
@@ -472,7 +492,7 @@ int op_create(struct request *r)
 	if (dfd < 0)
 		return dfd;
 	fd = host_open_beneath(dfd, name, access | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
-			       in->mode & 07777);
+			       in->mode & MODE_AT_BIRTH);
 	err = fd < 0 ? fd : made(r, dfd, name, S_IFREG | (in->mode & 07777), fd, begun);
 	node_unpin(&r->srv->nodes, r->node);
 	if (err)
@@ -507,7 +527,7 @@ int op_tmpfile(struct request *r)
 
 	if (dfd < 0)
 		return dfd;
-	fd = host_open_beneath(dfd, ".", O_RDWR | O_TMPFILE, in->mode & 07777);
+	fd = host_open_beneath(dfd, ".", O_RDWR | O_TMPFILE, in->mode & MODE_AT_BIRTH);
 	node_unpin(&r->srv->nodes, r->node);
 	if (fd < 0)
 		return fd;

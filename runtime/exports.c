@@ -36,14 +36,6 @@ static int clone_tree(const char *path, bool readonly, bool recursive)
 	return fd;
 }
 
-static int open_root(const char *path, bool readonly, bool recursive)
-{
-	int fd = clone_tree(path, readonly, recursive);
-
-	/* Without the privilege for it (or on an odd file system) the plain tree must do. */
-	return fd < 0 ? host_openat(AT_FDCWD, path, O_PATH, 0) : fd;
-}
-
 int exports_add(struct exports *x, const char *path, bool readonly, bool shared, bool recursive,
 		struct error *e)
 {
@@ -54,9 +46,15 @@ int exports_add(struct exports *x, const char *path, bool readonly, bool shared,
 	if (x->n == EXPORTS_MAX)
 		return error_set(e, -E2BIG, "more than %d bind mounts", EXPORTS_MAX - 1);
 	*ex = (struct export){.readonly = readonly, .shared = shared};
-	ex->root = open_root(path, readonly, recursive);
+	ex->root = clone_tree(path, readonly, recursive);
+	/* No plain directory instead: devices and writes on it would have one guard less. */
+	if (ex->root == -EINVAL)
+		return error_set(e, -EINVAL,
+				 "%s: its mount cannot be cloned (unbindable, or of another mount "
+				 "namespace)",
+				 path);
 	if (ex->root < 0)
-		return error_errno(e, ex->root, "%s", path);
+		return error_errno(e, ex->root, "%s: clone its mounts", path);
 	if (fstat(ex->root, &st) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		int r = -errno;
