@@ -537,13 +537,15 @@ static int wake_op_compare(uint32_t cmp, int32_t old, int32_t arg)
 	return -ENOSYS;
 }
 
+#define WAKE_OP_TRIES 64 /* then again from the guest, where signals are seen */
+
 /* Changes the word as `op` says: whether its old value passes the comparison, or -errno. */
 static int wake_op_word(struct task *t, uaddr addr, uint32_t op)
 {
 	uint32_t kind = (op >> 28) & 7, cmp = (op >> 24) & 15;
 	int32_t op_arg = (int32_t)(op << 8) >> 20, cmp_arg = (int32_t)(op << 20) >> 20;
 	uint32_t old, seen, new;
-	int r = pf_space_load32(t->mm->space, addr, &old);
+	int r = pf_space_load32(t->mm->space, addr, &old), tries = WAKE_OP_TRIES;
 
 	if (op & ((uint32_t)FUTEX_OP_OPARG_SHIFT << 28))
 		op_arg = 1 << (op_arg & 31);
@@ -554,6 +556,8 @@ static int wake_op_word(struct task *t, uaddr addr, uint32_t op)
 		r = pf_thread_cmpxchg32(t->pt, addr, old, new, &seen);
 		if (!r && seen == old)
 			return wake_op_compare(cmp, (int32_t)old, cmp_arg);
+		if (!r && tries-- == 0)
+			r = -ERESTARTNOINTR;
 		old = seen;
 	}
 	return r;

@@ -20,6 +20,10 @@
  * it are told (`orphan`) and look at the word again, in their own space: the
  * first that swaps it has the lock, with FUTEX_OWNER_DIED.
  *
+ * A thread that changes the word all the time keeps every compare-and-swap from
+ * succeeding. So each call tries TRIES times only, lets go of whom it has
+ * CLAIMED, and starts again from the guest, where signals are seen.
+ *
  * Limits: no boosting, as the host schedules the threads; waiters are served
  * first come, first served.
  */
@@ -31,6 +35,8 @@
 #include "common/host.h"
 #include "sentry/abi/restart.h"
 #include "sentry/fs/inode.h"
+
+#define TRIES 64
 
 /* PI waiters anywhere: the death of a task searches the buckets only if there are some. */
 static atomic_uint pi_waiters;
@@ -170,15 +176,15 @@ static int try_own(const struct pi_claim *c, uint32_t word)
 /* Repeats try_own until the word holds still. *owner is whom we wait for (result 0). */
 static int own_or_mark(const struct pi_claim *c, int *owner)
 {
+	int r, tries = TRIES;
 	uint32_t word;
-	int r;
 
 	do {
 		r = pf_space_load32(c->t->mm->space, c->addr, &word);
 		if (r)
 			return r;
 		r = try_own(c, word);
-	} while (r == -EAGAIN && !task_interrupted(c->t));
+	} while (r == -EAGAIN && tries-- > 0 && !task_interrupted(c->t));
 	*owner = (int)(word & FUTEX_TID_MASK);
 	return r == -EAGAIN ? -ERESTARTNOINTR : r;
 }
@@ -241,8 +247,8 @@ static long lock_pi_wait(struct task *t, uaddr addr, const struct futex_key *key
 static long trylock_pi(struct task *t, uaddr addr, const struct futex_key *key)
 {
 	struct pi_claim c = {t, addr, t->tid, 0, key, NULL};
+	int r, tries = TRIES;
 	uint32_t word;
-	int r;
 
 	do {
 		r = pf_space_load32(t->mm->space, addr, &word);
@@ -253,8 +259,8 @@ static long trylock_pi(struct task *t, uaddr addr, const struct futex_key *key)
 		if (word & FUTEX_TID_MASK)
 			return -EWOULDBLOCK;
 		r = try_own(&c, word);
-	} while (r == -EAGAIN);
-	return r > 0 ? 0 : r;
+	} while (r == -EAGAIN && tries-- > 0);
+	return r > 0 ? 0 : r == -EAGAIN ? -ERESTARTNOINTR : r;
 }
 
 long futex_lock_pi(struct task *t, uaddr addr, bool private, bool try, uint64_t deadline)
@@ -269,17 +275,20 @@ long futex_lock_pi(struct task *t, uaddr addr, bool private, bool try, uint64_t 
 	return r == -ERESTARTSYS ? -ERESTARTNOINTR : r;
 }
 
-/* Writes the claimed waiter's tid into the word and tells it. */
+/* Writes the claimed waiter's tid into the word and tells it. A waiter may set FUTEX_WAITERS in
+ * between; that somebody else put another owner there is an error. */
 static int hand_over(struct task *t, uaddr addr, struct futex_waiter *w)
 {
+	int r, tries = TRIES;
 	uint32_t word;
-	int r;
 
 	do {
 		r = pf_space_load32(t->mm->space, addr, &word);
+		if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->tid)
+			r = -EINVAL;
 		if (!r)
 			r = swap_word(t, addr, word, (uint32_t)w->tid | FUTEX_WAITERS);
-	} while (r == -EAGAIN);
+	} while (r == -EAGAIN && tries-- > 0);
 	if (r)
 		unclaim(w);
 	else
@@ -296,17 +305,15 @@ long futex_unlock_pi(struct task *t, uaddr addr, bool private)
 
 	if (r)
 		return r;
-	do {
-		r = pf_space_load32(t->mm->space, addr, &word);
-		if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->tid)
-			r = -EPERM;
-		if (r)
-			break;
+	r = pf_space_load32(t->mm->space, addr, &word);
+	if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->tid)
+		r = -EPERM;
+	if (!r) {
 		w = claim_first(&key);
 		r = w ? hand_over(t, addr, w) : swap_word(t, addr, word, 0);
-	} while (r == -EAGAIN);
+	}
 	futex_key_put(&key);
-	return r;
+	return r == -EAGAIN ? -ERESTARTNOINTR : r;
 }
 
 /* --- requeue to a lock -------------------------------------------------------------------- */
