@@ -57,45 +57,83 @@ static int check_times(struct inode *inode, const struct cred *cred, const struc
 	return inode_permission(inode, cred, 2) < 0 ? -EACCES : 0;
 }
 
-static int check_change(struct inode *inode, const struct cred *cred, const struct iattr *attr)
+/* full: with what the change implies. */
+static int check_change(struct inode *inode, const struct cred *cred, const struct iattr *attr,
+			const struct iattr *full)
 {
 	int err = check_owner_change(inode, cred, attr);
 
-	if (err == 0 && (attr->valid & IATTR_MODE) && !owner_or_capable(inode, cred))
+	/* Set-id bits that go are a change of the mode; but a truncation needs no right to it. */
+	if (err == 0 && (full->valid & IATTR_MODE) && !(attr->valid & IATTR_SIZE) &&
+	    !owner_or_capable(inode, cred))
 		err = -EPERM;
 	return err < 0 ? err : check_times(inode, cred, attr);
+}
+
+/* What set-id bits a change of owner or content leaves a file. */
+static uint32_t without_setid(const struct inode *inode, const struct cred *cred)
+{
+	uint32_t mode = inode->mode & ~(uint32_t)S_ISUID;
+
+	/* Without group execution it stands for mandatory locking. */
+	if ((mode & S_IXGRP) ||
+	    !(cred_in_group(cred, inode->gid) || cred_capable(cred, CAP_FSETID)))
+		mode &= ~(uint32_t)S_ISGID;
+	return mode;
+}
+
+static bool changes_owner(const struct inode *inode, const struct iattr *attr)
+{
+	return (attr->valid & (IATTR_UID | IATTR_GID | IATTR_KILL_PRIVS)) && !S_ISDIR(inode->mode);
 }
 
 /* What the change implies. */
 static void complete(const struct inode *inode, const struct cred *cred, struct iattr *attr)
 {
-	bool keeps_setgid = cred_capable(cred, CAP_FSETID);
+	bool keeps_setid = cred_capable(cred, CAP_FSETID);
 
 	if (attr->valid & IATTR_MODE) {
 		uint32_t gid = attr->valid & IATTR_GID ? attr->gid : inode->gid;
 
-		if (!keeps_setgid && !cred_in_group(cred, gid))
+		if (!keeps_setid && !cred_in_group(cred, gid))
 			attr->mode &= ~(uint32_t)S_ISGID;
+	} else if (changes_owner(inode, attr) || ((attr->valid & IATTR_SIZE) && !keeps_setid)) {
+		attr->mode = without_setid(inode, cred);
+		if (attr->mode != inode->mode)
+			attr->valid |= IATTR_MODE;
 	}
-	if ((attr->valid & (IATTR_UID | IATTR_GID)) && !S_ISDIR(inode->mode))
-		attr->valid |= IATTR_KILL_SUID;
-	if ((attr->valid & IATTR_SIZE) && !keeps_setgid)
-		attr->valid |= IATTR_KILL_SUID;
+	attr->valid &= ~IATTR_KILL_PRIVS;
+}
+
+#define CAPABILITY "security.capability"
+
+/* Has the file capabilities that do not survive this change? */
+static bool loses_capability(struct inode *inode, const struct iattr *attr)
+{
+	const struct xattr_ops *x = inode->ops->xattr;
+
+	if (!changes_owner(inode, attr) && !(attr->valid & IATTR_SIZE))
+		return false;
+	return x && x->get && x->remove && !(inode->sb->flags & SB_DROPS_CAPABILITY) &&
+	       x->get(inode, CAPABILITY, NULL, 0) >= 0;
 }
 
 int inode_setattr(struct inode *inode, const struct cred *cred, const struct iattr *attr)
 {
+	bool loses = loses_capability(inode, attr);
 	struct iattr full = *attr;
 	int err;
 
 	if (!inode->ops->setattr)
 		return -EPERM;
 	SCOPED_LOCK(&inode->data_lock);
-	err = check_change(inode, cred, attr);
+	complete(inode, cred, &full);
+	err = check_change(inode, cred, attr, &full);
 	if (err < 0)
 		return err;
-	complete(inode, cred, &full);
-	return inode->ops->setattr(inode, &full);
+	if (loses)
+		err = inode->ops->xattr->remove(inode, CAPABILITY);
+	return err < 0 && err != -ENODATA ? err : inode->ops->setattr(inode, &full);
 }
 
 static uint32_t event_of(const struct iattr *attr)
@@ -166,18 +204,35 @@ int vfs_ftruncate(struct file *f, const struct cred *cred, off_t size)
 	return setattr_at(&f->path, f->inode, cred, &attr);
 }
 
-void file_kill_suid(struct file *f, const struct cred *cred)
+static int remove_capability_locked(struct inode *inode)
 {
-	struct iattr attr = {.valid = IATTR_KILL_SUID};
-	struct inode *inode = f->inode;
+	const struct xattr_ops *x = inode->ops->xattr;
+	int err = x && x->remove ? x->remove(inode, CAPABILITY) : -ENODATA;
 
-	if (!(inode->mode & (S_ISUID | S_ISGID)) || !S_ISREG(inode->mode) ||
-	    cred_capable(cred, CAP_FSETID) || !inode->ops->setattr)
-		return;
-	if (!(inode->mode & S_ISUID) && !(inode->mode & S_IXGRP))
-		return;
+	if (err < 0 && err != -ENODATA && err != -EOPNOTSUPP)
+		return err;
+	atomic_store(&inode->no_capability, true);
+	return 0;
+}
+
+int file_remove_privs(struct file *f, const struct cred *cred)
+{
+	struct iattr attr = {.valid = IATTR_MODE};
+	struct inode *inode = f->inode;
+	int err = 0;
+
+	if (!S_ISREG(inode->mode) ||
+	    (!(inode->mode & (S_ISUID | S_ISGID)) &&
+	     (atomic_load(&inode->no_capability) || inode->sb->flags & SB_DROPS_CAPABILITY)))
+		return 0;
 	SCOPED_LOCK(&inode->data_lock);
-	(void)!inode->ops->setattr(inode, &attr);
+	if (!(inode->sb->flags & SB_DROPS_CAPABILITY) && !atomic_load(&inode->no_capability))
+		err = remove_capability_locked(inode);
+	attr.mode = without_setid(inode, cred);
+	if (err < 0 || attr.mode == inode->mode || cred_capable(cred, CAP_FSETID) ||
+	    !inode->ops->setattr)
+		return err;
+	return inode->ops->setattr(inode, &attr);
 }
 
 int vfs_access(const struct path *path, const struct cred *cred, int mask)

@@ -44,6 +44,7 @@ void inode_init(struct inode *inode, struct superblock *sb, const struct inode_o
 	atomic_init(&inode->watch_count, 0);
 	atomic_init(&inode->link_target, NULL);
 	atomic_init(&inode->dead, false);
+	atomic_init(&inode->no_capability, false);
 }
 
 struct inode *inode_get(struct inode *inode)
@@ -125,16 +126,6 @@ void inode_allow_write(struct inode *inode)
 	atomic_fetch_add(&inode->write_count, 1);
 }
 
-/* What a write or a chown by others than root does to the mode. */
-static uint32_t without_setid(uint32_t mode)
-{
-	if (S_ISDIR(mode))
-		return mode;
-	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		mode &= ~(uint32_t)S_ISGID;
-	return mode & ~(uint32_t)S_ISUID;
-}
-
 void inode_apply_attr(struct inode *inode, const struct iattr *attr)
 {
 	struct timespec now = inode_now();
@@ -145,8 +136,6 @@ void inode_apply_attr(struct inode *inode, const struct iattr *attr)
 		inode->uid = attr->uid;
 	if (attr->valid & IATTR_GID)
 		inode->gid = attr->gid;
-	if (attr->valid & IATTR_KILL_SUID)
-		inode->mode = without_setid(inode->mode);
 	if (attr->valid & (IATTR_ATIME | IATTR_ATIME_NOW))
 		inode->atime = attr->valid & IATTR_ATIME_NOW ? now : attr->atime;
 	if (attr->valid & (IATTR_MTIME | IATTR_MTIME_NOW))

@@ -48,7 +48,9 @@ struct kstat {
 #define IATTR_ATIME_NOW BIT(6)
 #define IATTR_MTIME_NOW BIT(7)
 #define IATTR_CTIME BIT(8)
-#define IATTR_KILL_SUID BIT(9) /* clear setuid, setgid and capabilities, as a write does */
+/* Only for vfs_setattr: chown(2), which takes set-id bits and file capabilities away even if it
+ * changes neither owner nor group. setattr ops see the outcome in IATTR_MODE. */
+#define IATTR_KILL_PRIVS BIT(9)
 
 struct iattr {
 	unsigned int valid;
@@ -140,7 +142,10 @@ struct inode {
 	 * changes. Not used where the superblock has SB_NO_CACHE or revalidate. */
 	char *_Atomic link_target;
 	atomic_bool dead; /* a directory that was removed: no new names */
-	bool linkable;	  /* nlink is 0, but linkat(2) may give it a name (O_TMPFILE) */
+	/* No file capabilities, as somebody who looked found: spares the writers that. Set and
+	 * cleared under data_lock. */
+	atomic_bool no_capability;
+	bool linkable; /* nlink is 0, but linkat(2) may give it a name (O_TMPFILE) */
 };
 
 /* `sb` gains a reference. mode has S_IFMT. */
@@ -158,7 +163,7 @@ void inode_allow_write(struct inode *inode);
 /* CLOCK_REALTIME as the file systems stamp it. */
 struct timespec inode_now(void);
 /* Applies what `valid` names to the base's fields (data_lock held): for setattr ops. Size is
- * the file system's own business. Clears setuid and setgid for IATTR_KILL_SUID. */
+ * the file system's own business. */
 void inode_apply_attr(struct inode *inode, const struct iattr *attr);
 /* The attributes as the base holds them. */
 void inode_fill_stat(struct inode *inode, struct kstat *st);
@@ -188,6 +193,8 @@ struct kstatfs {
 #define SB_NO_CACHE BIT(1)    /* do not cache names at all (proc) */
 #define SB_RDONLY BIT(2)      /* every mount of it is read-only */
 #define SB_NOATIME BIT(3)     /* the base does not stamp access times */
+/* The file system itself takes file capabilities away where a file changes. */
+#define SB_DROPS_CAPABILITY BIT(4)
 
 struct superblock {
 	struct refcount ref;

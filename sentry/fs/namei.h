@@ -46,8 +46,9 @@ int vfs_truncate(const struct path *path, const struct cred *cred, off_t size) M
 int vfs_ftruncate(struct file *f, const struct cred *cred, off_t size) MUST_CHECK;
 /* As vfs_setattr for an open file, which may have no name. */
 int vfs_fsetattr(struct file *f, const struct cred *cred, const struct iattr *attr) MUST_CHECK;
-/* What a write by `cred` does to setuid and setgid bits; cheap when there are none. */
-void file_kill_suid(struct file *f, const struct cred *cred);
+/* Before `cred` changes the content: takes the file's capabilities and, unless cred has CAP_FSETID,
+ * its set-id bits. Cheap when there are none. */
+int file_remove_privs(struct file *f, const struct cred *cred) MUST_CHECK;
 int vfs_access(const struct path *path, const struct cred *cred, int mask) MUST_CHECK;
 int vfs_statfs(const struct path *path, struct kstatfs *out) MUST_CHECK;
 

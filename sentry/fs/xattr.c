@@ -109,6 +109,7 @@ int vfs_setxattr(const struct path *path, struct inode *inode, const struct cred
 	if (!ops_of(inode) || !ops_of(inode)->set)
 		return -EOPNOTSUPP;
 	mutex_lock(&inode->data_lock);
+	atomic_store(&inode->no_capability, false);
 	err = ops_of(inode)->set(inode, name, value, size, flags);
 	mutex_unlock(&inode->data_lock);
 	if (err == 0)

@@ -82,7 +82,7 @@ static struct iattr owner_change(uint64_t uid, uint64_t gid)
 	struct iattr attr = {.uid = (uint32_t)uid, .gid = (uint32_t)gid};
 
 	/* Even if neither changes. */
-	attr.valid = IATTR_KILL_SUID;
+	attr.valid = IATTR_KILL_PRIVS;
 
 	if (attr.uid != UINT32_MAX)
 		attr.valid |= IATTR_UID;

@@ -263,9 +263,10 @@ ssize_t rw_write(struct rw *rw)
 	if (rw->total == 0)
 		return file_write(rw->f, "", 0, rw->pos);
 	err = rw_limit_size(rw->t, rw->f, write_position(rw), &rw->total);
+	if (err == 0)
+		err = file_remove_privs(rw->f, rw->t->cred);
 	if (err < 0)
 		return err;
-	file_kill_suid(rw->f, rw->t->cred);
 	if (!rw->iov && (rw->f->caps & FILE_RAW_WINDOW)) {
 		data = pf_thread_peek(rw->t->pt, rw->base, rw->total);
 		if (data)

@@ -162,6 +162,8 @@ long sys_fallocate(struct task *t, const struct sysargs *a)
 		err = rw_limit_size(t, f, offset + len - 1, &one);
 	}
 	if (err == 0)
+		err = file_remove_privs(f, t->cred);
+	if (err == 0)
 		err = f->ops->fallocate(f, mode, offset, len);
 	if (err == 0)
 		vfs_notify(f, IN_MODIFY);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "sentry/fs/namei.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/sys/fs_rw.h"
@@ -63,10 +64,10 @@ static long broken_pipe(struct task *t, long err)
 ssize_t transfer_write(struct task *t, struct file *f, const void *buf, size_t n, off_t *pos,
 		       bool nonblock)
 {
+	long r = file_remove_privs(f, t->cred);
 	size_t done = 0;
-	long r = 0;
 
-	while (done < n) {
+	while (r >= 0 && done < n) {
 		struct piece p = {.buf = (char *)buf + done, .n = n - done, .pos = pos};
 
 		r = rw_limit_size(t, f, pos ? *pos : f->pos, &p.n);

@@ -83,22 +83,17 @@ static void grown(struct inode *inode, uint64_t end)
 }
 
 /*
- * The host drops setuid, setgid and file capabilities when we write, because we have no
- * CAP_FSETID. A guest that has it keeps the bits: then they are put back.
+ * The host drops set-id bits when we write, because we have no CAP_FSETID. What fs/ left the file
+ * before the write (file_remove_privs) is put back.
  */
-static void settle_setid(struct file *f)
+static void restore_setid(struct inode *inode)
 {
-	struct inode *inode = f->inode;
-	struct kstat st;
+	struct iattr attr = {.valid = IATTR_MODE};
 
-	if (cred_capable(f->cred, CAP_FSETID)) {
-		struct iattr attr = {.valid = IATTR_MODE, .mode = inode->mode};
-
-		SCOPED_LOCK(&inode->data_lock);
-		if (gofer_setattr(inode, &attr) == 0)
-			return;
-	}
-	(void)!gofer_getattr(inode, &st);
+	SCOPED_LOCK(&inode->data_lock);
+	attr.mode = inode->mode;
+	if (attr.mode & (S_ISUID | S_ISGID))
+		(void)!gofer_setattr(inode, &attr);
 }
 
 static ssize_t file_op_write(struct file *f, const void *buf, size_t n, off_t *pos)
@@ -115,7 +110,7 @@ static ssize_t file_op_write(struct file *f, const void *buf, size_t n, off_t *p
 		}
 	}
 	if (r > 0 && f->inode->mode & (S_ISUID | S_ISGID))
-		settle_setid(f);
+		restore_setid(f->inode);
 	return r;
 }
 

@@ -204,21 +204,8 @@ int gofer_getattr(struct inode *inode, struct kstat *st)
 	return 0;
 }
 
-/* What a write, chown or truncate by others than root does to the mode. */
-static uint32_t without_setid(uint32_t mode)
+static void fill_setattr(struct fuse_setattr_in *in, const struct iattr *attr)
 {
-	if (S_ISDIR(mode))
-		return mode;
-	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		mode &= ~(uint32_t)S_ISGID;
-	return mode & ~(uint32_t)S_ISUID;
-}
-
-static void fill_setattr(struct fuse_setattr_in *in, const struct inode *inode,
-			 const struct iattr *attr)
-{
-	uint32_t killed = without_setid(inode->mode);
-
 	/* The bits of both are the same from FATTR_MODE to FATTR_MTIME but for FATTR_FH. */
 	if (attr->valid & IATTR_MODE)
 		in->valid |= FATTR_MODE;
@@ -237,10 +224,6 @@ static void fill_setattr(struct fuse_setattr_in *in, const struct inode *inode,
 	if (attr->valid & IATTR_MTIME_NOW)
 		in->valid |= FATTR_MTIME | FATTR_MTIME_NOW;
 	in->mode = attr->mode;
-	if (attr->valid & IATTR_KILL_SUID && !(attr->valid & IATTR_MODE) && killed != inode->mode) {
-		in->valid |= FATTR_MODE;
-		in->mode = killed & 07777;
-	}
 	in->uid = attr->uid;
 	in->gid = attr->gid;
 	in->size = attr->size;
@@ -250,13 +233,14 @@ static void fill_setattr(struct fuse_setattr_in *in, const struct inode *inode,
 	in->mtimensec = (uint32_t)attr->mtime.tv_nsec;
 }
 
-/* ftruncate and the like on a file that is open for writing need no gofer. */
+/* ftruncate and the like on a file that is open for writing need no gofer; but with our fd the
+ * host would take set-id bits away, about which fs/ has decided. */
 static int truncate_open_locked(struct gofer_inode *gi, const struct iattr *attr)
 {
 	struct stat st;
 	int fd, err;
 
-	if (attr->valid & ~(IATTR_SIZE | IATTR_CTIME))
+	if (attr->valid & ~(IATTR_SIZE | IATTR_CTIME) || gi->inode.mode & (S_ISUID | S_ISGID))
 		return -EAGAIN;
 	fd = hostfd_hold_written(gi);
 	if (fd < 0)
@@ -293,7 +277,7 @@ int gofer_setattr(struct inode *inode, const struct iattr *attr)
 		inode_apply_attr(inode, attr); /* for whoever holds it by O_PATH */
 		return 0;
 	}
-	fill_setattr(&in, inode, attr);
+	fill_setattr(&in, attr);
 	if (!in.valid)
 		return 0;
 	err = client_call(&gofer_sb(inode)->client, &call);

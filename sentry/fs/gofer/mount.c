@@ -256,8 +256,8 @@ int gofer_mount(int channel_fd, const char *source, unsigned int flags, struct s
 	}
 	gs->shared = flags & GOFER_SHARED;
 	superblock_init(&gs->sb, gs->shared ? &shared_sb_ops : &exclusive_sb_ops, "gofer", source);
-	gs->sb.flags |=
-	    (gs->shared ? SB_NO_NEGATIVE : 0) | (flags & GOFER_RO ? SB_RDONLY : 0) | SB_NOATIME;
+	gs->sb.flags |= (gs->shared ? SB_NO_NEGATIVE : 0) | (flags & GOFER_RO ? SB_RDONLY : 0) |
+			SB_NOATIME | SB_DROPS_CAPABILITY;
 	mutex_init(&gs->table_lock, RANK_LEAF);
 	prefetch_init(&gs->prefetch);
 	err = make_root(gs);

@@ -249,11 +249,8 @@ static ssize_t write_locked(struct inode *inode, const void *buf, size_t n, uint
 		settle(inode, charged);
 	else
 		d->pages += charged;
-	if (done > 0) {
+	if (done > 0)
 		inode->mtime = inode->ctime = inode_now();
-		if (!list_empty(&tmpfs_node_of(inode)->xattrs))
-			(void)!tmpfs_xattr_ops.remove(inode, "security.capability");
-	}
 	return done;
 }
 
@@ -309,9 +306,6 @@ int tmpfs_setattr(struct inode *inode, const struct iattr *attr)
 		if (err < 0)
 			return err;
 	}
-	/* chown(2), truncate(2): a file's capabilities do not survive its change. */
-	if (attr->valid & (IATTR_UID | IATTR_GID | IATTR_SIZE | IATTR_KILL_SUID))
-		(void)!tmpfs_xattr_ops.remove(inode, "security.capability");
 	inode_apply_attr(inode, attr);
 	return 0;
 }
