@@ -3,7 +3,8 @@
 
 unit         build/tests/unit/*/*: Check programs; each check counts
 guest        build/tests/guest/*: run natively and in the sandbox, on both
-             platforms; output and exit code must be the same
+             platforms; output and exit code must be the same. The fs_ tests
+             also on each kind of file system that a root or a mount may be
 integration  tests/integration/*.sh: print `ok NAME`, `not ok NAME`, `skip NAME: why`
 security     tests/security/*.sh: the same
 fuzz         tests/fuzz/*/run.sh: replay of the corpus; the same
@@ -89,11 +90,44 @@ def run_in(place, path, timeout, prefix):
     return run([*prefix, "./" + os.path.basename(path)], timeout, cwd=place)
 
 
-def guest_once(path, build, platform, work):
+# Where the fs_ tests work (their own default is the sandbox's tmpfs): a file of the host that
+# others may change, one of a root that is the sandbox's own, and the overlay over the root.
+PLACES = ("shared", "root", "overlay")
+
+
+def small_root(work, path):
+    """An exclusive root with nothing in it but the program."""
+    for name in ("root/t", "root/proc", "root/dev", "root/sys", "root/tmp"):
+        os.makedirs(f"{work}/{name}")
+    shutil.copy(path, f"{work}/root")
+    return ["--rw", "--rootfs", f"{work}/root", "-e", "FS_TEST_DIR=/t"]
+
+
+def run_at(place, path, work, garrison):
+    """The native and the sandboxed run with FS_TEST_DIR on that kind of file system."""
+    host = {} if place == "overlay" else {"FS_TEST_HOST_FILES": "1"}
+    native_dir = "/var/tmp" if place == "overlay" else f"{work}/t"
+    native = ["env", f"FS_TEST_DIR={native_dir}", *(f"{k}={v}" for k, v in host.items())]
+    env = [a for k, v in host.items() for a in ("-e", f"{k}={v}")]
+    os.makedirs(f"{work}/t", exist_ok=True)
+    want = run([*NATIVE, *native, path], 30, cwd=work)
+    if place == "root":
+        shutil.rmtree(f"{work}/root", ignore_errors=True)
+        options, program = small_root(work, path), "/" + os.path.basename(path)
+    else:
+        options, program = ["-e", f"FS_TEST_DIR={native_dir}"], path
+        env += ["--mount", f"{os.path.dirname(path)}:{os.path.dirname(path)}:ro"]
+    return want, run([*garrison, *options, *env, "--", program], 60, cwd=work)
+
+
+def guest_once(path, build, platform, work, place):
     """None, or how the sandboxed run differs from the native one."""
-    want, _, want_code = run_in(work, path, 30, NATIVE)
-    argv = [f"{build}/bin/garrison", f"--platform={platform}", "do", "--"]
-    got, err, code = run_in(work, path, 60, argv)
+    garrison = [f"{build}/bin/garrison", f"--platform={platform}", "do"]
+    if place:
+        (want, _, want_code), (got, err, code) = run_at(place, path, work, garrison)
+    else:
+        want, _, want_code = run_in(work, path, 30, NATIVE)
+        got, err, code = run_in(work, path, 60, [*garrison, "--"])
     if want_code == 124:
         return "the native run timed out"
     if (got, code) == (want, want_code):
@@ -102,13 +136,13 @@ def guest_once(path, build, platform, work):
             f"{err.decode(errors='replace')[-300:]}")
 
 
-def guest_test(path, build, platform):
+def guest_test(path, build, platform, place=""):
     """Some programs print what depends on time: a difference counts if it comes thrice."""
-    name = f"guest/{os.path.basename(path)} [{platform}]"
+    name = f"guest/{os.path.basename(path)} [{platform}{', ' if place else ''}{place}]"
     work = tempfile.mkdtemp(prefix="garrison-guest-")
     try:
         for attempt in range(3):
-            difference = guest_once(path, build, platform, work)
+            difference = guest_once(path, build, platform, work, place)
             if difference is None:
                 report("passed", name)
                 return
@@ -145,6 +179,9 @@ def jobs(build):
         for platform in PLATFORMS:
             yield (f"guest/{os.path.basename(path)} {platform}", True,
                    lambda b=binary, p=platform: guest_test(b, build, p))
+        for place in PLACES if os.path.basename(path).startswith("fs_") else ():
+            yield (f"guest/{os.path.basename(path)} {place}", True,
+                   lambda b=binary, at=place: guest_test(b, build, PLATFORMS[0], at))
     for kind, pattern in (("fuzz", "*/run.sh"), ("security", "*.sh"), ("integration", "*.sh")):
         for path in sorted(glob.glob(f"{REPO}/tests/{kind}/{pattern}")):
             yield (f"{kind}/{path}", False, lambda s=path, k=kind: script_test(s, build, k))

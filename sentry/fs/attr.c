@@ -102,6 +102,11 @@ static void complete(const struct inode *inode, const struct cred *cred, struct 
 		if (attr->mode != inode->mode)
 			attr->valid |= IATTR_MODE;
 	}
+	/* A file system that drops capabilities by itself has to see a change of owner. */
+	if ((attr->valid & IATTR_KILL_PRIVS) && !(attr->valid & (IATTR_UID | IATTR_GID))) {
+		attr->uid = inode->uid;
+		attr->valid |= IATTR_UID;
+	}
 	attr->valid &= ~IATTR_KILL_PRIVS;
 }
 

@@ -106,14 +106,11 @@ static const struct {
 	const char *name;
 	long (*change)(void);
 } changes[] = {
-    {"write", by_write},	     {"pwritev", by_pwritev},
-    {"empty write", by_empty_write}, {"ftruncate", by_ftruncate},
-    {"truncate", by_truncate},	     {"open", by_open},
-    {"fallocate", by_fallocate},     {"sendfile", by_sendfile},
-    {"copy_range", by_copy_range},   {"splice", by_splice},
-    {"chown same", by_chown_same},   {"chgrp", by_chgrp},
-    {"chown", by_chown},	     {"chmod", by_chmod},
-    {"utimes", by_utimes},
+    {"write", by_write},	 {"pwritev", by_pwritev},	{"empty write", by_empty_write},
+    {"ftruncate", by_ftruncate}, {"truncate", by_truncate},	{"open", by_open},
+    {"fallocate", by_fallocate}, {"sendfile", by_sendfile},	{"copy_range", by_copy_range},
+    {"splice", by_splice},	 {"chown same", by_chown_same}, {"chgrp", by_chgrp},
+    {"chown", by_chown},	 {"chmod", by_chmod},		{"utimes", by_utimes},
 };
 
 static void make(mode_t mode)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,16 +24,16 @@
 
 static char fs_dir[64];
 
+static int fs_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)remove(path);
+	return 0;
+}
+
 static void fs_remove(void)
 {
-	char cmd[128];
-	int rc;
-
-	if (chdir("/") < 0)
-		return;
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", fs_dir);
-	rc = system(cmd);
-	(void)rc;
+	if (chdir("/") == 0)
+		nftw(fs_dir, fs_remove_one, 64, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 /* Makes a directory under /tmp (or $FS_TEST_DIR), goes there, and removes it at exit. */

@@ -167,6 +167,8 @@ static int file_op_fallocate(struct file *f, int mode, off_t offset, off_t len)
 	struct kstat st;
 	int err = host_fallocate(write_fd(f), mode, offset, len);
 
+	if (!err && f->inode->mode & (S_ISUID | S_ISGID))
+		restore_setid(f->inode);
 	return err ? err : gofer_getattr(f->inode, &st); /* the size may be another */
 }
 
