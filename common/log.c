@@ -1,7 +1,9 @@
 #include "common/log.h"
 
 #define UNW_LOCAL_ONLY
+#include <dlfcn.h>
 #include <libunwind.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -83,26 +85,38 @@ void panic_set_hook(void (*hook)(void))
 
 extern const char __ehdr_start[]; /* by the linker: where this program is loaded */
 
-/* Per frame: the address, its place in the program file (for addr2line), the symbol. */
+/*
+ * Per frame: the address, and where that is: in this program (tools/symbolize knows the
+ * function) or in a library. Functions are named from what is in memory only: libunwind's
+ * own names need /proc/self/maps and the program's file, which a confined process cannot open.
+ */
+static void frame_print(unsigned long ip)
+{
+	unsigned long program = (unsigned long)__ehdr_start;
+	char line[512];
+	Dl_info in;
+	int n;
+
+	if (!dladdr((void *)ip, &in) || !in.dli_fname)
+		n = snprintf(line, sizeof(line), "  %#lx\n", ip);
+	else if ((unsigned long)in.dli_fbase == program)
+		n = snprintf(line, sizeof(line), "  %#lx (%#lx)\n", ip, ip - program);
+	else
+		n = snprintf(line, sizeof(line), "  %#lx %s+%#lx %s\n", ip, in.dli_fname,
+			     ip - (unsigned long)in.dli_fbase, in.dli_sname ? in.dli_sname : "");
+	log_raw(line, (size_t)min(n, (int)sizeof(line) - 1));
+}
+
 static void backtrace_print(void)
 {
 	unw_context_t context;
 	unw_cursor_t cursor;
-	char name[128], line[256];
+	unw_word_t ip;
 
 	unw_getcontext(&context);
 	unw_init_local(&cursor, &context);
-	while (unw_step(&cursor) > 0) {
-		unw_word_t ip = 0, offset = 0;
-		int n;
-
-		unw_get_reg(&cursor, UNW_REG_IP, &ip);
-		if (unw_get_proc_name(&cursor, name, sizeof(name), &offset))
-			strcpy(name, "?");
-		n = snprintf(line, sizeof(line), "  %#lx (%#lx) %s+%#lx\n", (long)ip,
-			     (long)ip - (long)__ehdr_start, name, (long)offset);
-		log_raw(line, (size_t)min(n, (int)sizeof(line) - 1));
-	}
+	while (unw_step(&cursor) > 0 && !unw_get_reg(&cursor, UNW_REG_IP, &ip))
+		frame_print(ip);
 }
 
 void panic(const char *fmt, ...)
@@ -118,5 +132,7 @@ void panic(const char *fmt, ...)
 		if (logger.hook)
 			logger.hook();
 	}
+	/* In a pid 1, abort() gets as far as its faulting instruction, which must not be caught. */
+	signal(SIGSEGV, SIG_DFL);
 	abort();
 }

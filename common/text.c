@@ -6,23 +6,28 @@
 
 #include "common/mem.h"
 
-static void reserve(struct text *t, size_t more)
+/* Makes room for `more` bytes and a NUL; says how many of them there is room for. */
+static size_t reserve(struct text *t, size_t more)
 {
 	if (t->room - t->len > more)
-		return;
+		return more;
+	if (t->fixed)
+		return t->room - t->len - 1;
 	t->room = max(t->room * 2, t->len + more + 256);
 	t->buf = xrealloc(t->buf, t->room);
+	return more;
 }
 
 void text_fini(struct text *t)
 {
-	free(t->buf);
+	if (!t->fixed)
+		free(t->buf);
 	*t = (struct text){.buf = NULL};
 }
 
 void text_add(struct text *t, const void *data, size_t n)
 {
-	reserve(t, n);
+	n = reserve(t, n);
 	memcpy(t->buf + t->len, data, n);
 	t->len += n;
 	t->buf[t->len] = '\0';
@@ -49,12 +54,12 @@ void text_printf(struct text *t, const char *fmt, ...)
 		va_end(ap);
 	}
 	if (n > 0)
-		t->len += (size_t)n;
+		t->len += min((size_t)n, t->room - t->len - 1);
 }
 
 void text_pad(struct text *t, size_t from, size_t width)
 {
-	while (t->len - from < width)
+	for (size_t have = t->len - from; have < width; have++)
 		text_add(t, " ", 1);
 }
 

@@ -1,4 +1,7 @@
-/* A growing string, for texts whose size is not known before: /proc files, listings. */
+/*
+ * A growing string, for texts whose size is not known before: /proc files, listings.
+ * Or a string in an array (TEXT_FIXED), for places where nothing may be allocated.
+ */
 #ifndef GARRISON_COMMON_TEXT_H
 #define GARRISON_COMMON_TEXT_H
 
@@ -7,7 +10,13 @@
 struct text {
 	char *buf; /* NUL-terminated once anything was added; owned */
 	size_t len, room;
+	bool fixed; /* buf is the caller's and room all there is: what does not fit is cut off */
 };
+
+#define TEXT_FIXED(array)                                                                          \
+	{                                                                                          \
+		.buf = (array), .room = sizeof(array), .fixed = true                               \
+	}
 
 void text_fini(struct text *t);
 void text_printf(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);

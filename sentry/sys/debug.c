@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/text.h"
 #include "sentry/kernel/container.h"
 #include "sentry/sys/flags.h"
 #include "sentry/sys/syscall.h"
@@ -22,22 +23,22 @@
 #define STACK_WORDS 512
 #define STACK_SHOWN 16
 
-static void print_place(FILE *out, struct mm *mm, uint64_t addr)
+static void print_place(struct text *out, struct mm *mm, uint64_t addr)
 {
 	char name[256] = "";
 	struct vma v;
 
 	if (mm_find_vma(mm, addr, &v) || addr < v.start) {
-		fprintf(out, "    %#llx\n", (unsigned long long)addr);
+		text_printf(out, "    %#llx\n", (unsigned long long)addr);
 		return;
 	}
 	if (v.file && path_name(&v.file->path, NULL, name, sizeof(name)) < 0)
 		strcpy(name, "?");
-	fprintf(out, "    %#llx %s+%#llx\n", (unsigned long long)addr,
-		v.file	  ? name
-		: v.label ? v.label
-			  : "[anonymous]",
-		(unsigned long long)(addr - v.start + v.offset));
+	text_printf(out, "    %#llx %s+%#llx\n", (unsigned long long)addr,
+		    v.file    ? name
+		    : v.label ? v.label
+			      : "[anonymous]",
+		    (unsigned long long)(addr - v.start + v.offset));
 	if (v.file)
 		file_put(v.file);
 }
@@ -55,13 +56,13 @@ static bool executable(struct mm *mm, uint64_t addr)
 	return yes;
 }
 
-static void print_stack(FILE *out, struct mm *mm, uint64_t rip, uint64_t rsp)
+static void print_stack(struct text *out, struct mm *mm, uint64_t rip, uint64_t rsp)
 {
 	uint64_t words[STACK_WORDS];
 	ssize_t n = pf_space_read(mm->space, UADDR(rsp), words, sizeof(words));
 	int shown = 0;
 
-	fprintf(out, "  stack:\n");
+	text_printf(out, "  stack:\n");
 	print_place(out, mm, rip);
 	for (ssize_t i = 0; i < n / 8 && shown < STACK_SHOWN; i++) {
 		if (!executable(mm, words[i]))
@@ -71,26 +72,26 @@ static void print_stack(FILE *out, struct mm *mm, uint64_t rip, uint64_t rsp)
 	}
 }
 
-static void print_syscall(FILE *out, const struct task *t)
+static void print_syscall(struct text *out, const struct task *t)
 {
 	int64_t nr = t->syscall_nr;
 	const struct syscall_desc *d = nr >= 0 && nr < PF_NSYSCALLS ? &syscall_table[nr] : NULL;
 
 	if (nr < 0) {
-		fprintf(out, "  between system calls\n");
+		text_printf(out, "  between system calls\n");
 		return;
 	}
-	fprintf(out, "  in %s(", d && d->name ? d->name : "unknown");
+	text_printf(out, "  in %s(", d && d->name ? d->name : "unknown");
 	for (int i = 0; i < 6 && d && d->args[i].kind != ARG_END; i++)
-		fprintf(out, "%s%#llx", i ? ", " : "", (unsigned long long)t->syscall_args[i]);
-	fprintf(out, ")\n");
+		text_printf(out, "%s%#llx", i ? ", " : "", (unsigned long long)t->syscall_args[i]);
+	text_printf(out, ")\n");
 }
 
-static void print_history(FILE *out, const struct task *t)
+static void print_history(struct text *out, const struct task *t)
 {
 	char err[16];
 
-	fprintf(out, "  last calls:");
+	text_printf(out, "  last calls:");
 	for (unsigned int i = 0; i < ARRAY_SIZE(t->history); i++) {
 		unsigned int slot = (t->history_next + i) % ARRAY_SIZE(t->history);
 		int nr = t->history[slot].nr % PF_NSYSCALLS;
@@ -98,15 +99,15 @@ static void print_history(FILE *out, const struct task *t)
 
 		if (t->history_next < ARRAY_SIZE(t->history) && slot >= t->history_next)
 			continue;
-		fprintf(out, " %s", syscall_table[nr].name ? syscall_table[nr].name : "?");
+		text_printf(out, " %s", syscall_table[nr].name ? syscall_table[nr].name : "?");
 		if (result == INT64_MIN)
-			fprintf(out, "=...");
+			text_printf(out, "=...");
 		else if (result < 0 && result > -4096)
-			fprintf(out, "=%s", errno_name((int)-result, err));
+			text_printf(out, "=%s", errno_name((int)-result, err));
 		else
-			fprintf(out, "=%lld", (long long)result);
+			text_printf(out, "=%lld", (long long)result);
 	}
-	fprintf(out, "\n");
+	text_printf(out, "\n");
 }
 
 /* Where the task entered the sentry; false while it is in the guest or gone. */
@@ -120,26 +121,26 @@ static bool entry_registers(struct task *t, uint64_t *rip, uint64_t *rsp)
 	return true;
 }
 
-static void print_task(FILE *out, struct task *t)
+static void print_task(struct text *out, struct task *t)
 {
 	struct mm *mm = task_get_mm(t);
 	uint64_t rip, rsp;
 
-	fprintf(out, "task %d (process %d) %.15s, state %c\n", t->tid, t->process->tgid, t->comm,
-		atomic_load(&t->state));
+	text_printf(out, "task %d (process %d) %.15s, state %c\n", t->tid, t->process->tgid,
+		    t->comm, atomic_load(&t->state));
 	if (mm && entry_registers(t, &rip, &rsp)) {
 		print_syscall(out, t);
 		print_history(out, t);
 		print_stack(out, mm, rip, rsp);
 	} else {
-		fprintf(out, mm ? "  running guest code\n" : "  exited\n");
+		text_printf(out, mm ? "  running guest code\n" : "  exited\n");
 		print_history(out, t);
 	}
 	if (mm)
 		mm_put(mm);
 }
 
-static void print_process(FILE *out, struct process *p)
+static void print_process(struct text *out, struct process *p)
 {
 	struct task *t;
 	int from = 0;
@@ -154,33 +155,29 @@ static void print_process(FILE *out, struct process *p)
 char *debug_report(struct container *c)
 {
 	struct process *p;
-	char *text = NULL;
-	size_t size = 0;
+	struct text out = {.buf = NULL};
 	int from = 0;
-	FILE *out = open_memstream(&text, &size);
 
-	if (!out)
-		return NULL;
-	fprintf(out, "container %s\n", c->id);
+	text_printf(&out, "container %s\n", c->id);
 	while ((p = process_next(c, from))) {
-		print_process(out, p);
+		print_process(&out, p);
 		from = p->tgid + 1;
 		process_put(p);
 	}
-	return fclose(out) ? NULL : text;
+	return out.buf;
 }
 
+/* The heap may be what is broken, or locked: nothing here allocates. */
 void debug_panic_hook(void)
 {
 	struct task *t = task_current();
-	char text[2048] = "";
-	FILE *out = t ? fmemopen(text, sizeof(text) - 1, "w") : NULL;
+	char buf[2048];
+	struct text out = TEXT_FIXED(buf);
 
-	if (!out)
+	if (!t)
 		return;
-	fprintf(out, "task %d %.15s\n", t->tid, t->comm);
-	print_syscall(out, t);
-	print_history(out, t);
-	fclose(out);
-	log_raw(text, strlen(text));
+	text_printf(&out, "task %d %.15s\n", t->tid, t->comm);
+	print_syscall(&out, t);
+	print_history(&out, t);
+	log_raw(out.buf, out.len);
 }

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,31 +178,47 @@ static void errors(void)
 }
 
 static int shared_ep, shared_fd;
-static volatile int returned;
+static volatile int started, returned, stop;
+
+static void on_signal(int sig)
+{
+}
 
 static void *waiter(void *arg)
 {
 	struct epoll_event ev;
 
-	if (epoll_wait(shared_ep, &ev, 1, 500) == 1)
-		__sync_fetch_and_add(&returned, 1);
+	__sync_fetch_and_add(&started, 1);
+	while (!stop)
+		if (epoll_wait(shared_ep, &ev, 1, 3000) == 1)
+			__sync_fetch_and_add(&returned, 1);
 	return NULL;
 }
 
 static void one_event_wakes_one(void)
 {
 	unsigned long one = 1;
+	struct sigaction sa = {.sa_handler = on_signal};
 	pthread_t t[4];
 
+	sigaction(SIGUSR1, &sa, NULL);
 	shared_ep = epoll_create1(0);
 	shared_fd = eventfd(0, 0);
 	ctl(shared_ep, EPOLL_CTL_ADD, shared_fd, EPOLLIN | EPOLLET, 1);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&t[i], NULL, waiter, NULL);
-	usleep(100000);
+	while (started < 4)
+		usleep(1000);
+	usleep(50000);
 	write(shared_fd, &one, 8);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 1000 && !returned; i++)
+		usleep(2000);
+	usleep(50000);
+	stop = 1;
+	for (int i = 0; i < 4; i++) {
+		pthread_kill(t[i], SIGUSR1);
 		pthread_join(t[i], NULL);
+	}
 	printf("edge-triggered, four threads: %d returned\n", returned);
 }
 
@@ -214,14 +231,12 @@ static void *write_later(void *arg)
 	return NULL;
 }
 
-static void on_alarm(int sig)
-{
-}
-
 static void waiting(void)
 {
 	int ep = epoll_create1(0), fd = eventfd(0, 0);
-	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	/* Again and again: the first may come before we wait. */
+	struct itimerval again = {{0, 100000}, {0, 100000}}, never = {{0}};
 	struct timespec ts = {0, 20000000};
 	struct epoll_event ev;
 	sigset_t mask, old;
@@ -237,8 +252,9 @@ static void waiting(void)
 	ts.tv_nsec = -1;
 	printf("pwait2 bad time %s\n", err(syscall(SYS_epoll_pwait2, ep, &ev, 1, &ts, NULL, 8)));
 	sigaction(SIGALRM, &sa, NULL);
-	alarm(1);
-	printf("signal %s\n", err(epoll_wait(ep, &ev, 1, 3000)));
+	setitimer(ITIMER_REAL, &again, NULL);
+	printf("signal %s\n", err(epoll_wait(ep, &ev, 1, 5000)));
+	setitimer(ITIMER_REAL, &never, NULL);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGALRM);
 	sigprocmask(SIG_BLOCK, &mask, &old);

@@ -109,11 +109,11 @@ static void session(void)
 
 	pid = background(tty, 0);
 	wait_show("background read", pid);
-	write(master, "k\n", 2);
 	signal(SIGTTOU, SIG_IGN);
 	tcsetpgrp(tty, pid);
 	kill(pid, SIGCONT);
 	wait_show("continued", pid);
+	write(master, "k\n", 2); /* not before: who has ended is no longer told as continued */
 	wait_show("in the foreground", pid);
 	tcsetpgrp(tty, getpgrp());
 	pid = background(tty, 5);
