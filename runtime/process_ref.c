@@ -65,8 +65,8 @@ int process_kill_wait(const struct process_ref *p)
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return -errno;
-	/* A process in an uninterruptible host call may take its time. */
-	if (poll(&poll_fd, 1, 10000) == 0)
+	/* A dying process frees the files that nobody else has: gigabytes on a slow disk. */
+	if (poll(&poll_fd, 1, 60000) == 0)
 		return -ETIMEDOUT;
 	waitpid(p->pid, NULL, WNOHANG); /* if it is our own child */
 	return 0;

@@ -213,6 +213,7 @@ static void misc(void)
 
 int main(void)
 {
+	setpriority(PRIO_PROCESS, 0, 0); /* a sandbox starts so, whatever its caller has */
 	setvbuf(stdout, NULL, _IONBF, 0);
 	names();
 	options();
