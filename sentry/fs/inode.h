@@ -182,6 +182,9 @@ struct sb_ops {
 	void (*shutdown)(struct superblock *sb);
 	/* The option string for /proc/mounts, without rw/ro; NULL: none. */
 	void (*show_options)(struct superblock *sb, char *buf, size_t size);
+	/* May the calling task all the same do what mode bits and capabilities refuse? NULL: no.
+	 * mask as in inode_permission. */
+	bool (*grants)(struct inode *inode, int mask);
 	void (*release)(struct superblock *sb);
 };
 

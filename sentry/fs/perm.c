@@ -35,5 +35,7 @@ int inode_permission(struct inode *inode, const struct cred *cred, int mask)
 		return 0;
 	if (((uint32_t)mask & ~class_bits(inode, cred)) == 0)
 		return 0;
-	return may_override(inode, cred, mask) ? 0 : -EACCES;
+	if (may_override(inode, cred, mask))
+		return 0;
+	return inode->sb->ops->grants && inode->sb->ops->grants(inode, mask) ? 0 : -EACCES;
 }

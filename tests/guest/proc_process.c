@@ -405,6 +405,45 @@ static void others(void)
 	printf("reaped %s\n", open(path, O_RDONLY) < 0 ? strerrorname_np(errno) : "open");
 }
 
+/* A process that others may not look into. */
+static void own_fds(void)
+{
+	struct stat st;
+	int fd;
+
+	fflush(stdout);
+	if (fork() == 0) {
+		if (setresgid(7, 7, 7) || setresuid(7, 7, 7))
+			_exit(1);
+		prctl(PR_SET_DUMPABLE, 0);
+		printf("own fd directory: %d owner %d\n", stat("/proc/self/fd", &st), st.st_uid);
+		fd = open("/proc/self/fd/1", O_PATH);
+		printf("own fd: %s\n", fd < 0 ? strerrorname_np(errno) : "ok");
+		printf("own fd's mode: %d\n", stat("/proc/self/fd/1", &st));
+		printf("own environ: %s\n",
+		       open("/proc/self/environ", O_RDONLY) < 0 ? strerrorname_np(errno) : "ok");
+		printf("parent's fd: %s\n",
+		       open("/proc/1/fd", O_RDONLY) < 0 ? strerrorname_np(errno) : "ok");
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+}
+
+static void read_only_files(void)
+{
+	static const char *const names[] = {"/proc/version", "/proc/cpuinfo", "/proc/self/status",
+					    "/proc/self/maps"};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		int fd = open(names[i], O_WRONLY);
+		ssize_t n = fd < 0 ? -1 : write(fd, "x", 1);
+
+		printf("write %s: %s at %s\n", names[i], n < 0 ? strerrorname_np(errno) : "ok",
+		       fd < 0 ? "open" : "write");
+	}
+}
+
 int main(void)
 {
 	setpriority(PRIO_PROCESS, 0, 0); /* a sandbox starts so, whatever its caller has */
@@ -420,5 +459,7 @@ int main(void)
 	writing();
 	threads();
 	others();
+	own_fds();
+	read_only_files();
 	return 0;
 }

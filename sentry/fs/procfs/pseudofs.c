@@ -264,7 +264,7 @@ static ssize_t entry_write(struct pseudo_inode *p, const char *text, size_t n)
 {
 	const struct pseudo_entry *e = pseudo_entry_of(p);
 
-	return e->write ? e->write(p->inode.sb, text, n) : -EPERM;
+	return e->write ? e->write(p->inode.sb, text, n) : -EIO;
 }
 
 static int entry_lookup(struct pseudo_inode *dir, const char *name, size_t len,
@@ -389,6 +389,13 @@ static int pseudo_statfs(struct superblock *sb, struct kstatfs *out)
 	return 0;
 }
 
+static bool pseudo_grants(struct inode *inode, int mask)
+{
+	struct pseudo_inode *p = pseudo_inode_of(inode);
+
+	return p->ops && p->ops->grants && p->ops->grants(p, mask);
+}
+
 static void pseudo_sb_release(struct superblock *sb)
 {
 	struct pseudo_sb *p = container_of(sb, struct pseudo_sb, sb);
@@ -399,7 +406,11 @@ static void pseudo_sb_release(struct superblock *sb)
 	free(p);
 }
 
-static const struct sb_ops pseudo_sb_ops = {.statfs = pseudo_statfs, .release = pseudo_sb_release};
+static const struct sb_ops pseudo_sb_ops = {
+    .statfs = pseudo_statfs,
+    .grants = pseudo_grants,
+    .release = pseudo_sb_release,
+};
 
 void pseudo_sb_init(struct pseudo_sb *sb, const char *type, const char *source, uint64_t magic)
 {

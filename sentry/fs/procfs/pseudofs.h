@@ -43,6 +43,8 @@ struct pseudo_ops {
 			    size_t size);
 	int (*follow)(struct pseudo_inode *p, struct guest_access *caller, struct path *out);
 
+	/* As sb_ops.grants. NULL: no. */
+	bool (*grants)(struct pseudo_inode *p, int mask);
 	/* Brings uid, gid, mode, size of the base up to date; NULL: they stand. */
 	void (*refresh)(struct pseudo_inode *p);
 	/* Frees the object that embeds p (after inode_fini); NULL: free(p), which must then be its

@@ -242,7 +242,16 @@ static void fd_dir_refresh(struct pseudo_inode *p)
 	put_table_locked(files);
 }
 
+/* A process always finds its own descriptors, also when others may not look into it. */
+static bool fd_dir_grants(struct pseudo_inode *p, int mask)
+{
+	struct task *caller = task_current();
+
+	return caller && caller->process == proc_node_of(p)->process;
+}
+
 const struct pseudo_ops proc_fd_dir_ops = {
+    .grants = fd_dir_grants,
     .lookup = fd_lookup,
     .iterate = fd_iterate,
     .refresh = fd_dir_refresh,
