@@ -53,10 +53,19 @@ int mm_batch_flush(struct mm *mm, struct pf_thread *t)
 /* The host has a limit of its own on VMAs, which it may count differently: keep away from it. */
 #define LATE_VMAS (MM_MAX_MAP_COUNT / 2)
 
-void mm_be_late(struct mm *mm, struct pf_thread *t)
+bool mm_be_late(struct mm *mm, struct pf_thread *t)
 {
 	mm->late.end = 0;
-	if (t && !mm->batch && ref_read(&mm->ref) == 1 && mm->vmas->count < LATE_VMAS)
+	if (!t || mm->batch || ref_read(&mm->ref) > 1 || mm->vmas->count >= LATE_VMAS)
+		return false;
+	pf_late(t);
+	return true;
+}
+
+void mm_be_late_shared(struct mm *mm, struct pf_thread *t)
+{
+	mm->late.end = 0;
+	if (t && !mm->batch)
 		pf_late(t);
 }
 

@@ -36,9 +36,12 @@ uint64_t mm_mapped_bytes(struct mm *mm, uint64_t start, uint64_t end);
 
 /*
  * A space with one user need not wait for the host: announces that the next host call may be made
- * on the way back to the guest. Not for calls that may well fail.
+ * on the way back to the guest. Not for calls that may well fail. False: it will not.
  */
-void mm_be_late(struct mm *mm, struct pf_thread *t);
+bool mm_be_late(struct mm *mm, struct pf_thread *t);
+/* The same for any space, for a call that changes no mapping, so that another thread can only see
+ * it happen before the caller's system call returns. */
+void mm_be_late_shared(struct mm *mm, struct pf_thread *t);
 /* Puts the tree right if a late mapping failed after all. First thing in every call that looks at
  * the layout on behalf of t. */
 void mm_settle(struct mm *mm, struct pf_thread *t);

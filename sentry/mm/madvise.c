@@ -112,7 +112,7 @@ static int advise_stretch(struct mm *mm, struct pf_thread *t, const struct advic
 		return -ENOMEM;
 	if (a->to_host && t && end <= pf_max_addr()) {
 		if (a->number == MADV_DONTNEED || a->number == MADV_FREE)
-			mm_be_late(mm, t);
+			mm_be_late_shared(mm, t);
 		r = pf_madvise(t, UADDR(start), end - start, number);
 	}
 	if (r == 0 && (a->set | a->clear))

@@ -266,8 +266,7 @@ static int64_t map_locked(struct mm *mm, struct pf_thread *t, const struct mm_li
 	r = check_limits(mm, lim, m);
 	if (r < 0)
 		return r;
-	if (may_be_late(m)) {
-		mm_be_late(mm, t);
+	if (may_be_late(m) && mm_be_late(mm, t)) {
 		mm->late.start = m->v.start;
 		mm->late.end = m->v.end;
 	}
@@ -353,8 +352,7 @@ static int brk_grow(struct mm *mm, struct pf_thread *t, const struct mm_limits *
 	if ((v.advice & VMA_LOCKED) && mm_may_lock(mm, lim, to - from) < 0)
 		return -EAGAIN;
 	r = mm_may_expand(mm, lim, &v, to - from, 0);
-	if (r == 0 && to - from <= LATE_MAPPING_MAX) {
-		mm_be_late(mm, t);
+	if (r == 0 && to - from <= LATE_MAPPING_MAX && mm_be_late(mm, t)) {
 		mm->late.start = from;
 		mm->late.end = to;
 	}
