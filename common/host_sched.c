@@ -40,8 +40,7 @@ void host_sched_yield(void)
 	sched_yield();
 }
 
-/* #host: sched_setaffinity sentry gofer */
-int host_set_cpu(pid_t tid, int cpu)
+static cpu_set_t one_cpu(int cpu)
 {
 	cpu_set_t set;
 
@@ -51,5 +50,20 @@ int host_set_cpu(pid_t tid, int cpu)
 	} else {
 		memset(&set, 0xff, sizeof(set));
 	}
+	return set;
+}
+
+/* #host: sched_setaffinity sentry gofer */
+int host_set_cpu(pid_t tid, int cpu)
+{
+	cpu_set_t set = one_cpu(cpu);
+
 	return sched_setaffinity(tid, sizeof(set), &set) < 0 ? -errno : 0;
+}
+
+int host_thread_set_cpu(pthread_t thread, int cpu)
+{
+	cpu_set_t set = one_cpu(cpu);
+
+	return -pthread_setaffinity_np(thread, sizeof(set), &set);
 }

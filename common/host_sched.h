@@ -2,6 +2,8 @@
 #ifndef GARRISON_COMMON_HOST_SCHED_H
 #define GARRISON_COMMON_HOST_SCHED_H
 
+#include <pthread.h>
+
 #include "common/base.h"
 
 /* The CPU and the NUMA node that the caller runs on. */
@@ -15,5 +17,7 @@ MUST_CHECK int host_sysinfo(struct host_sysinfo *out);
 void host_sched_yield(void);
 /* Pins a thread (0: the caller) to one CPU, or with -1 to none. */
 int host_set_cpu(pid_t tid, int cpu);
+/* The same for a thread of this process. */
+int host_thread_set_cpu(pthread_t thread, int cpu);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -30,19 +29,21 @@ static void *run(void *arg)
 
 int host_thread_start(const char *name, void *(*fn)(void *), void *arg)
 {
-	return host_thread_start_stack(name, fn, arg, HELPER_STACK);
+	pthread_t thread;
+
+	return host_thread_start_stack(name, fn, arg, HELPER_STACK, &thread);
 }
 
 /* What libc does to start a thread is tagged in host_libc.c. Its name:
  * #host: prctl[0&0xffffffff=15] sentry gofer
  */
-int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack)
+int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, size_t stack,
+			    pthread_t *thread)
 {
 	static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
 	struct start *start = xmalloc(sizeof(*start));
 	pthread_attr_t attr;
 	sigset_t all, old;
-	pthread_t thread;
 	int err;
 
 	*start = (struct start){.name = name, .fn = fn, .arg = arg};
@@ -54,7 +55,7 @@ int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg, si
 	for (size_t i = 0; i < ARRAY_SIZE(synchronous); i++)
 		sigdelset(&all, synchronous[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&thread, &attr, run, start);
+	err = pthread_create(thread, &attr, run, start);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (err)

@@ -2,6 +2,7 @@
 #ifndef GARRISON_COMMON_HOST_THREAD_H
 #define GARRISON_COMMON_HOST_THREAD_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
@@ -10,9 +11,9 @@
 /* Starts a detached helper thread with all signals blocked and a small stack (128 KiB).
  * `name` (at most 15 bytes, borrowed for ever) is what the host shows. */
 MUST_CHECK int host_thread_start(const char *name, void *(*fn)(void *), void *arg);
-/* The same with a stack of `stack` bytes. */
+/* The same with a stack of `stack` bytes; *thread names it. */
 MUST_CHECK int host_thread_start_stack(const char *name, void *(*fn)(void *), void *arg,
-				       size_t stack);
+				       size_t stack, pthread_t *thread);
 
 /* Sleeps while *word == expect, until `deadline` (CLOCK_MONOTONIC ns, UINT64_MAX: for ever):
  * 0, -EAGAIN (the word differed), -EINTR, -ETIMEDOUT. Private to this process. */

@@ -6,10 +6,9 @@
  * further host thread in the same stub (pf_thread_new); vfork's child gets a
  * process of its own and leaves the stub when it execs.
  *
- * The child's host thread is started early and waits at its gate. So whatever
- * fails later (no pid, no descriptor for the pidfd, a signal that came) has one
- * way back: the gate opens with GATE_ABORT, and the child's own thread undoes
- * what only it may undo.
+ * The child's host thread is reserved early. So whatever fails later (no
+ * descriptor for the pidfd, a signal that came) has one way back: the gate opens with
+ * GATE_ABORT, and the child's own thread undoes what only it may undo.
  */
 #include <errno.h>
 #include <sched.h>
@@ -191,6 +190,8 @@ static void copy_scheduling(struct task *t, const struct task *parent)
 	memcpy(t->affinity, parent->affinity, sizeof(t->affinity));
 	t->timer_slack = parent->timer_slack;
 	t->io_prio = parent->io_prio;
+	t->mempolicy = parent->mempolicy;
+	t->mempolicy_nodes = parent->mempolicy_nodes;
 }
 
 static struct task *child_task(struct task *parent, struct process *p, const struct clone_args_k *a)
@@ -406,7 +407,7 @@ static long wait_vfork(struct task *parent, struct vfork_wait *w, int tid)
 	return tid;
 }
 
-/* From here on the child's thread exists and waits. */
+/* From here on the child's thread exists and waits for its task. */
 static long finish_clone(struct task *parent, struct task *t, struct pid *pid,
 			 const struct clone_args_k *a)
 {
@@ -474,16 +475,13 @@ long task_clone(struct task *parent, const struct clone_args_k *a)
 		p->tgid = pid->nr;
 	process_put(p); /* t holds it */
 	r = copy_parts(t, parent, a->flags);
-	if (r == 0) {
-		task_get(t);
-		r = task_thread_start(t);
-		if (r < 0)
-			task_put(t);
-	}
+	if (r == 0)
+		r = task_thread_reserve(t);
 	if (r < 0) {
 		pid_unreserve(parent->container, pid);
 		undo_without_thread(t);
 	} else {
+		task_get(t); /* the child's own */
 		r = finish_clone(parent, t, pid, a);
 	}
 	task_put(t);

@@ -89,19 +89,20 @@ void signal_fault(struct task *t, const struct pf_event *event);
 
 /* --- run.c --- */
 /* What a new task does first, on its own thread. */
-enum birth_gate { GATE_WAIT, GATE_GO, GATE_ABORT };
+enum birth_gate { GATE_GO, GATE_ABORT };
 struct task_birth {
-	atomic_uint gate; /* the creator's word whether it may live */
-	bool from_clone;  /* a copy of its parent: rax 0 and the following */
+	struct worker *worker; /* its host thread to be */
+	enum birth_gate gate;  /* the creator's word whether it may live */
+	bool from_clone;       /* a copy of its parent: rax 0 and the following */
 	bool set_tls, set_child_tid;
 	uaddr stack, child_tid; /* stack NULL: the parent's */
 	uint64_t tls;
 	int (*load)(struct task *t, void *arg); /* task_start: loads the image */
 	void *load_arg;
 };
-/* Starts t's host thread, which waits at its gate; takes a reference of t for it. On failure the
- * caller still has it. */
-int task_thread_start(struct task *t) MUST_CHECK;
+/* A host thread for t; what fails later ends with GATE_ABORT. */
+int task_thread_reserve(struct task *t) MUST_CHECK;
+/* The thread begins. Takes a reference of t. */
 void task_open_gate(struct task *t, enum birth_gate gate);
 /* The group dies with this status; run by one of its own threads. */
 void task_die(struct task *t, int wait_status);

@@ -1,7 +1,7 @@
 /*
- * The life of a task's host thread: it waits at the gate until its creator has
- * put it into the tree, then alternates between the guest (pf_run) and the work
- * that events make. How it is woken: see task.c.
+ * The life of a task on its host thread, which begins when its creator has put it into
+ * the tree: it alternates between the guest (pf_run) and the work that events make.
+ * How it is woken: see task.c.
  *
  * The way of one syscall: pf_run returns PF_SYSCALL; syscall_dispatch runs it
  * and sets rax; if the work flags are clear and rax is no restart code, the
@@ -9,18 +9,15 @@
  */
 #include <errno.h>
 
-#include "common/host_thread.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/worker.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/usermem.h"
-
-/* Guest paths of 4 KiB, frames of 16 KiB and the gofer's messages lie on it. */
-#define TASK_STACK (256 * 1024)
 
 static void (*dispatch)(struct task *t);
 
@@ -135,15 +132,6 @@ void task_run(struct task *t)
 
 /* --- birth --------------------------------------------------------------------------------------- */
 
-static bool wait_at_gate(struct task_birth *b)
-{
-	unsigned int gate;
-
-	while ((gate = atomic_load(&b->gate)) == GATE_WAIT)
-		host_futex_wait(&b->gate, GATE_WAIT, UINT64_MAX);
-	return gate == GATE_GO;
-}
-
 /* The registers of a clone's child, which is so far a copy of its parent. */
 static void init_registers(struct task *t, const struct task_birth *b)
 {
@@ -159,26 +147,26 @@ static void init_registers(struct task *t, const struct task_birth *b)
 		(void)!copyout(t, b->child_tid, &t->tid, sizeof(t->tid));
 }
 
-static void *thread_main(void *arg)
+/* The task's whole life. The thread may serve another one after it, if the platform lets it. */
+static bool live(void *arg)
 {
 	struct task *t = arg;
 	struct task_birth *b = t->birth;
-	bool live;
+	bool go = b->gate == GATE_GO;
 
 	task_set_current(t);
 	if (t->pt)
 		pf_thread_attach(t->pt);
 	task_enter_thread(t);
-	live = wait_at_gate(b);
-	if (live && b->from_clone)
+	if (go && b->from_clone)
 		init_registers(t, b);
-	if (live && b->load && b->load(t, b->load_arg) < 0) {
+	if (go && b->load && b->load(t, b->load_arg) < 0) {
 		t->exit_code = 127 << 8;
 		t->dying = true;
 	}
 	t->birth = NULL;
 	free(b);
-	if (live) {
+	if (go) {
 		task_run(t);
 		task_finish(t);
 	} else {
@@ -186,20 +174,18 @@ static void *thread_main(void *arg)
 	}
 	task_set_current(NULL);
 	task_put(t);
-	return NULL;
+	return pf_driver_may_stay();
 }
 
-int task_thread_start(struct task *t)
+int task_thread_reserve(struct task *t)
 {
-	return host_thread_start_stack("task", thread_main, t, TASK_STACK);
+	return worker_new(&t->birth->worker);
 }
 
 void task_open_gate(struct task *t, enum birth_gate gate)
 {
 	struct task_birth *b = t->birth;
 
-	atomic_store(&b->gate, gate);
-	/* The word may be gone by now if the thread saw the gate open without sleeping: a wake-up
-	 * of a stranger's word is harmless. */
-	host_futex_wake(&b->gate, 1);
+	b->gate = gate;
+	worker_run(b->worker, live, t);
 }

@@ -191,12 +191,10 @@ static int launch(struct task *t, struct start_request *rq, struct pid *pid)
 
 	if (r < 0)
 		return r;
-	task_get(t);
-	r = task_thread_start(t);
-	if (r < 0) {
-		task_put(t);
+	r = task_thread_reserve(t);
+	if (r < 0)
 		return r;
-	}
+	task_get(t); /* the thread's own */
 	publish(s->container, t, pid, s->tty);
 	task_open_gate(t, GATE_GO);
 	return await(rq);

@@ -35,6 +35,7 @@
 #include "sentry/kernel/usermem.h"
 
 static __thread struct task *current;
+static __thread uint64_t thread_ns; /* what the thread's CPU clock showed when its last task left */
 
 struct task *task_current(void)
 {
@@ -311,8 +312,10 @@ int task_sleep_killable(struct task *t, uint64_t deadline)
 void task_leave_thread(struct task *t)
 {
 	SCOPED_LOCK(&t->alloc_lock);
-	if (t->sleeper)
-		t->system_ns = host_clock_ns(t->cpu_clock);
+	if (t->sleeper) {
+		thread_ns = host_clock_ns(t->cpu_clock);
+		t->system_ns = thread_ns - t->cpu_clock_start;
+	}
 	t->sleeper = NULL;
 }
 
@@ -320,6 +323,7 @@ void task_enter_thread(struct task *t)
 {
 	SCOPED_LOCK(&t->alloc_lock);
 	t->cpu_clock = host_thread_clock();
+	t->cpu_clock_start = thread_ns;
 	t->sleeper = sleeper_self();
 }
 
@@ -370,7 +374,7 @@ void task_times(struct task *t, uint64_t *user, uint64_t *system)
 	*user = atomic_load(&t->guest_ns);
 	if (since && now > since)
 		*user += now - since;
-	*system = t->sleeper ? host_clock_ns(t->cpu_clock) : t->system_ns;
+	*system = t->sleeper ? host_clock_ns(t->cpu_clock) - t->cpu_clock_start : t->system_ns;
 }
 
 static uint64_t timeval_ns(const struct timeval *tv)

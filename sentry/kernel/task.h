@@ -131,6 +131,7 @@ struct task {
 	/* CPU time: wall time inside pf_run, and the CPU clock of its thread in the sentry. */
 	atomic_ullong guest_ns, guest_since; /* guest_since 0: not in the guest */
 	clockid_t cpu_clock;		     /* alloc_lock; valid while sleeper is set */
+	uint64_t cpu_clock_start;	     /* what it showed when the task began */
 	uint64_t system_ns;		     /* the final value once its thread has gone */
 	uint64_t min_flt, nvcsw, nivcsw;
 	int nice, sched_policy, sched_priority;
@@ -139,6 +140,8 @@ struct task {
 	int pdeath_signal;
 	int io_prio;
 	uint64_t personality;
+	int mempolicy; /* get_mempolicy(2): the mode, and the nodes */
+	uint64_t mempolicy_nodes;
 	int seccomp_mode; /* of the guest's own making: kernel/seccomp.c */
 	struct guest_seccomp *seccomp;
 

@@ -35,6 +35,17 @@ struct arena {
 	uint32_t used; /* bit n: slot n has a thread */
 };
 
+/* A stub thread whose guest thread has ended: it waits in its slot for the next one. */
+struct parked {
+	struct arena *arena;
+	unsigned int slot;
+	pid_t tid;
+	uint32_t frame; /* its own stack lies below */
+	int cpu;	/* to which it is pinned, or -1 */
+};
+#define PARKED_MAX 4	  /* in a space */
+#define PARKED_IN_ALL 64U /* they count against the container's pids limit */
+
 struct pf_space {
 	struct refcount ref;
 	pid_t pid;	  /* immutable once known */
@@ -47,7 +58,8 @@ struct pf_space {
 	pthread_mutex_t lock;
 	/* guarded by lock */
 	struct list arenas, threads;
-	unsigned int narenas;
+	unsigned int narenas, nparked;
+	struct parked parked[PARKED_MAX];
 
 	int pidfd;		 /* -1: not used */
 	pthread_mutex_t fd_lock; /* held while a fd is at STUB_FD in the process */
@@ -71,6 +83,7 @@ struct pf_thread {
 	uint64_t stub_mbox;
 	pid_t tid; /* as the stub says: only used within the process, see ask.c */
 	bool leader;
+	bool parked; /* its stub thread is the space's again: see space_park */
 
 	/* any thread */
 	atomic_uint interrupt; /* an interrupt is pending */
@@ -171,6 +184,11 @@ void space_discard(struct pf_thread *t);
 int space_born(struct pf_space *s, pid_t pid) MUST_CHECK;
 /* A thread in a free slot (its mailbox prepared, stub part not started). -EAGAIN: no slot. */
 int space_slot_new(struct pf_space *s, struct pf_thread **out) MUST_CHECK;
+/* Keeps t's stub thread, which is stopped, for another guest thread; then t is to be freed. False:
+ * there are enough of them. */
+bool space_park(struct pf_thread *t) MUST_CHECK;
+/* A thread with a parked stub thread, which can start from a frame at `frame`; or NULL. */
+struct pf_thread *space_unpark(struct pf_space *s, uint32_t frame);
 int space_arena_new(struct pf_space *s, struct arena **out, int *fd) MUST_CHECK;
 void space_arena_add(struct pf_space *s, struct arena *a);
 void space_arena_free(struct arena *a);

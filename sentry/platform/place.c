@@ -39,8 +39,8 @@
 #define SHORT_US 500	  /* a round is short if guest code ran for less, ... */
 #define PAIR_ROUNDS 4	  /* ... and so many in a row make a pair */
 #define SPIN_US 10	  /* how long a spinner waits; quick is what both sides do in less, ... */
-#define SPIN_ROUNDS 64	  /* ... and so many quick rounds in a row are worth two CPUs */
-#define MISSES 24	  /* ... until every fifth round or so is not */
+#define SPIN_ROUNDS 64	  /* ... and so many quick rounds, less 16 for each other one, ... */
+#define MISSES 24	  /* ... are worth two CPUs, until every fifth or so is not quick */
 #define CROWDED_US 1000	  /* a pair that shared its CPU for so long looks for another */
 #define NO_PULL_US 100000 /* ... and stays there at least for so long */
 #define BURST_US 100	  /* woken threads that sleep again within this time ... */
@@ -158,7 +158,7 @@ static void pair_up(struct pf_thread *t, int cpu)
 
 static void let_go(struct pf_thread *t)
 {
-	if (t->place.mode != PLACE_FREE)
+	if (t->place.stub_cpu >= 0)
 		pin_stub(t, -1);
 	set_mode(&t->place, PLACE_FREE, -1, -1);
 	pin_self(-1);
@@ -319,9 +319,11 @@ void place_attach(struct pf_thread *t)
 	if (t->place.mode == PLACE_PAIR && t->place.stub_cpu == t->place.cpu)
 		pin_self(t->place.cpu);
 	else if (t->place.mode == PLACE_PAIR)
-		pair_up(t, t->place.cpu); /* born of a spinner */
+		pair_up(t, t->place.cpu); /* born of a spinner, or its stub has been elsewhere */
 	else if (sleeper_cpu >= 0)
 		pair_up(t, sleeper_cpu); /* an exec: the new stub joins */
+	else if (t->place.stub_cpu >= 0)
+		let_go(t);
 }
 
 void place_inherit(struct pf_thread *child, const struct pf_thread *parent)
@@ -330,7 +332,6 @@ void place_inherit(struct pf_thread *child, const struct pf_thread *parent)
 		return;
 	child->place.mode = PLACE_PAIR;
 	child->place.cpu = parent->place.cpu;
-	child->place.stub_cpu = parent->place.stub_cpu;
 	child->place.paired_at = cycles();
 }
 
@@ -400,7 +401,7 @@ static void quick(struct place *p)
 
 static void not_quick(struct place *p)
 {
-	p->quick_rounds = 0;
+	p->quick_rounds -= min(p->quick_rounds, 16U);
 	p->misses += 4;
 }
 
@@ -452,6 +453,7 @@ bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value)
 			__builtin_ia32_pause();
 		}
 	} while (cycles() < end);
+	t->place.missed = true;
 	return false;
 }
 
@@ -469,10 +471,11 @@ void place_after(struct pf_thread *t, uint32_t cpu, uint64_t guest_cycles)
 		let_go(t);
 	}
 	p->stopped_at = cycles();
-	if (guest_cycles < us(SPIN_US))
+	if (guest_cycles < us(SPIN_US) && !p->missed)
 		quick(p);
 	else
 		not_quick(p);
+	p->missed = false;
 	if (guest_cycles < us(SHORT_US))
 		p->short_rounds = min(p->short_rounds + 1, 1U << 20);
 	else if (guest_cycles > us(1000 * OVERDUE_MS))

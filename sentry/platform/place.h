@@ -15,11 +15,12 @@ struct place {
 	enum place_mode mode;
 	bool active;  /* counted as wanting a CPU */
 	bool token;   /* counted as a spinner */
+	bool missed;  /* spun in vain since the last event */
 	int cpu;      /* PAIR: where both are pinned; SPIN: the driver */
-	int stub_cpu; /* SPIN: the stub */
+	int stub_cpu; /* where the stub is pinned, or -1 */
 
 	uint32_t short_rounds; /* in a row: worth a pair */
-	uint32_t quick_rounds; /* in a row: worth spinning */
+	uint32_t quick_rounds; /* less 16 for each that was not: worth spinning */
 	uint32_t misses;       /* SPIN: grows fourfold with rounds that were not quick */
 	uint32_t spin_rounds;  /* quick rounds before spinning is tried (again) */
 	uint32_t pulls;	       /* short bursts in a row that a thread on another CPU began */
@@ -35,7 +36,7 @@ struct place {
 void place_init(void);
 /* The calling thread begins to drive t. */
 void place_attach(struct pf_thread *t);
-/* `child` was made by `parent`'s stub, whose pinning it inherits. */
+/* `child` is to run where `parent` does; its stub_cpu is the caller's business. */
 void place_inherit(struct pf_thread *child, const struct pf_thread *parent);
 /* t's driver will not run it any more. */
 void place_leave(struct pf_thread *t);

@@ -60,6 +60,12 @@ void pf_thread_attach(struct pf_thread *t)
 	pf.ops->attach(t);
 }
 
+/* The host keeps a tracer's dead tracees until the tracer ends. */
+bool pf_driver_may_stay(void)
+{
+	return !pf.ops->traces;
+}
+
 void pf_thread_exit(struct pf_thread *t)
 {
 	pf.ops->exit(t);

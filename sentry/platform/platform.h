@@ -94,6 +94,8 @@ void pf_space_kill(struct pf_space *s);
 
 /* The calling sentry thread becomes the driver of t; call first, before anything else. */
 void pf_thread_attach(struct pf_thread *t);
+/* May a sentry thread, when its pf_thread has ended, drive another one? Else it must end too. */
+bool pf_driver_may_stay(void);
 /* Ends the guest thread and frees t. Drops the thread's reference on its space. */
 void pf_thread_exit(struct pf_thread *t);
 

@@ -104,7 +104,7 @@ static bool slot_free(struct arena *a, unsigned int slot)
 	return turn == 0 || turn == TURN_SENTRY;
 }
 
-static struct pf_thread *thread_in_slot(struct pf_space *s, struct arena *a, unsigned int slot)
+static struct pf_thread *thread_make(struct pf_space *s, struct arena *a, unsigned int slot)
 {
 	struct pf_thread *t = NEW(struct pf_thread);
 
@@ -113,12 +113,20 @@ static struct pf_thread *thread_in_slot(struct pf_space *s, struct arena *a, uns
 	t->slot = slot;
 	t->mbox = (struct mbox *)(a->base + slot * SLOT_SIZE);
 	t->stub_mbox = a->stub_base + slot * SLOT_SIZE;
+	t->place.cpu = t->place.stub_cpu = -1;
+	list_add_tail(&s->threads, &t->space_node);
+	return t;
+}
+
+static struct pf_thread *thread_in_slot(struct pf_space *s, struct arena *a, unsigned int slot)
+{
+	struct pf_thread *t = thread_make(s, a, slot);
+
 	__atomic_store_n(&t->mbox->turn, TURN_SENTRY, __ATOMIC_SEQ_CST);
 	t->mbox->stub_sleeps = 0;
 	t->mbox->sentry_sleeps = 0;
 	t->mbox->spin = 0;
 	a->used |= 1U << slot;
-	list_add_tail(&s->threads, &t->space_node);
 	return t;
 }
 
@@ -145,10 +153,74 @@ void space_thread_free(struct pf_thread *t)
 
 	pthread_mutex_lock(&s->lock);
 	list_del(&t->space_node);
-	t->arena->used &= ~(1U << t->slot);
+	if (!t->parked)
+		t->arena->used &= ~(1U << t->slot);
 	pthread_mutex_unlock(&s->lock);
 	free(t);
 	pf_space_put(s);
+}
+
+/*
+ * Parked stub threads. The stub thread of a guest thread that has ended waits in its slot for a
+ * command, as it would for the result of a system call. A new guest thread of the same process
+ * takes it over: its first frame is put into the slot, above the stack on which the stub thread
+ * waits. That saves making a thread and ending it, and two hand-overs with the creator.
+ */
+static atomic_uint parked_in_all;
+
+bool space_park(struct pf_thread *t)
+{
+	struct pf_space *s = t->space;
+	bool pinned = t->place.mode != PLACE_FREE && !atomic_load(&t->place.released);
+
+	if (pf.ops->traces || t->leader || atomic_load(&s->dead))
+		return false;
+	if (atomic_fetch_add(&parked_in_all, 1) >= PARKED_IN_ALL) {
+		atomic_fetch_sub(&parked_in_all, 1);
+		return false;
+	}
+	pthread_mutex_lock(&s->lock);
+	if (s->nparked < PARKED_MAX) {
+		s->parked[s->nparked++] = (struct parked){.arena = t->arena,
+							  .slot = t->slot,
+							  .tid = t->tid,
+							  .frame = t->frame,
+							  .cpu = pinned ? t->place.stub_cpu : -1};
+		t->parked = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!t->parked)
+		atomic_fetch_sub(&parked_in_all, 1);
+	return t->parked;
+}
+
+static bool take_parked(struct pf_space *s, uint32_t frame, struct parked *out)
+{
+	for (unsigned int i = s->nparked; i > 0; i--) {
+		*out = s->parked[i - 1];
+		if (out->frame <= frame) {
+			s->parked[i - 1] = s->parked[--s->nparked];
+			return true;
+		}
+	}
+	return false;
+}
+
+struct pf_thread *space_unpark(struct pf_space *s, uint32_t frame)
+{
+	struct pf_thread *t = NULL;
+	struct parked p;
+
+	pthread_mutex_lock(&s->lock);
+	if (take_parked(s, frame, &p)) {
+		t = thread_make(s, p.arena, p.slot);
+		t->tid = p.tid;
+		t->place.stub_cpu = p.cpu;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (t)
+		atomic_fetch_sub(&parked_in_all, 1);
+	return t;
 }
 
 /* --- spaces --------------------------------------------------------------------------------------
@@ -185,6 +257,7 @@ static void space_free(struct pf_space *s)
 {
 	struct arena *a, *tmp;
 
+	atomic_fetch_sub(&parked_in_all, s->nparked);
 	list_for_each_safe (a, tmp, &s->arenas, node)
 		space_arena_free(a);
 	pthread_mutex_destroy(&s->lock);

@@ -19,13 +19,34 @@ static void inherit(struct pf_thread *to, struct pf_thread *from)
 {
 	to->regs = from->regs;
 	to->dirty = DIRTY_REGS | (from->dirty & DIRTY_BASE);
-	to->loaded_fs = from->loaded_fs;
-	to->loaded_gs = from->loaded_gs;
 	to->step = from->step;
 	to->frame = from->frame;
 	frame_copy(to->mbox, to->stub_mbox, from->mbox, from->stub_mbox, from->frame);
-	to->mbox->uc = to->frame;
 	place_inherit(to, from);
+}
+
+/* The same for one that the stub clones: it starts below the frame, where its creator is. */
+static void inherit_all(struct pf_thread *to, struct pf_thread *from)
+{
+	inherit(to, from);
+	to->loaded_fs = from->loaded_fs;
+	to->loaded_gs = from->loaded_gs;
+	to->place.stub_cpu = from->place.stub_cpu;
+	to->mbox->uc = to->frame;
+}
+
+/* A parked stub thread has the segment bases and the place of its last guest thread. */
+static bool reuse(struct pf_thread *parent, struct pf_thread **thread)
+{
+	struct pf_thread *t = space_unpark(parent->space, parent->frame);
+
+	if (!t)
+		return false;
+	inherit(t, parent);
+	t->loaded_fs = t->loaded_gs = (uint64_t)-1;
+	t->dirty |= DIRTY_BASE;
+	*thread = t;
+	return true;
 }
 
 static void start_zeroed(struct pf_thread *t)
@@ -52,7 +73,7 @@ int spawn_process(struct pf_thread *t, bool fresh, struct pf_space **space,
 	if (fresh)
 		start_zeroed(child);
 	else
-		inherit(child, t);
+		inherit_all(child, t);
 	t->mbox->calls[0].arg[0] = child->stub_mbox;
 	pthread_mutex_lock(&t->space->fd_lock);
 	r = ask_fork(t, s, fd);
@@ -121,6 +142,8 @@ int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread)
 	struct pf_thread *t;
 	int r = pf.ops->sync_frame(parent);
 
+	if (r == 0 && reuse(parent, thread))
+		return 0;
 	if (r == 0)
 		r = space_slot_new(parent->space, &t);
 	if (r == -EAGAIN) {
@@ -130,7 +153,7 @@ int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread)
 	}
 	if (r < 0)
 		return r;
-	inherit(t, parent);
+	inherit_all(t, parent);
 	parent->mbox->calls[0].arg[0] = t->stub_mbox;
 	r = pf.ops->post(parent, CMD_THREAD);
 	if (r == 0)

@@ -1,8 +1,7 @@
 /*
  * Memory policies, as on a machine with one node (0): arguments are checked as
  * Linux does, and since every policy then means the same, none has an effect.
- * The task's own policy is remembered only for get_mempolicy; a new thread starts
- * with the default one.
+ * The task's own policy is remembered only for get_mempolicy and its children.
  */
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -12,14 +11,6 @@
 #include "sentry/sys/decl.h"
 
 #define MPOL_WEIGHTED 6
-
-struct policy {
-	int mode;
-	uint64_t nodes;
-};
-
-/* A task has its host thread for life. */
-static __thread struct policy own_policy;
 
 /* Nodes beyond the first word must not be asked for. */
 static int copyin_nodes(struct task *t, uaddr mask, uint64_t maxnode, uint64_t *nodes)
@@ -64,8 +55,10 @@ long sys_set_mempolicy(struct task *t, const struct sysargs *a)
 	r = copyin_nodes(t, UADDR(a->v[1]), a->v[2], &nodes);
 	if (r == 0)
 		r = check_mode(mode, nodes);
-	if (r == 0)
-		own_policy = (struct policy){mode, nodes};
+	if (r == 0) {
+		t->mempolicy = mode;
+		t->mempolicy_nodes = nodes;
+	}
 	return r;
 }
 
@@ -73,8 +66,8 @@ long sys_get_mempolicy(struct task *t, const struct sysargs *a)
 {
 	uaddr mode_out = UADDR(a->v[0]), mask_out = UADDR(a->v[1]);
 	unsigned long flags = a->v[4];
-	uint64_t nodes = own_policy.nodes, bytes = (a->v[2] + 63) / 64 * 8;
-	int mode = own_policy.mode;
+	uint64_t nodes = t->mempolicy_nodes, bytes = (a->v[2] + 63) / 64 * 8;
+	int mode = t->mempolicy;
 
 	if (flags & ~(unsigned long)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED))
 		return -EINVAL;

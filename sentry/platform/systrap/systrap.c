@@ -240,11 +240,11 @@ static void systrap_kick(struct pf_thread *t)
 	space_unuse(t->space);
 }
 
-/* The main thread stays, stopped: the process is addressed by its id. */
+/* The main thread stays, stopped: the process is addressed by its id. Others may be used again. */
 static void systrap_exit(struct pf_thread *t)
 {
 	place_leave(t);
-	if (!t->leader && !atomic_load(&t->space->dead))
+	if (!t->leader && !atomic_load(&t->space->dead) && !space_park(t))
 		give(t, CMD_EXIT, 0);
 }
 
