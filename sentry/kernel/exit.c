@@ -91,7 +91,9 @@ static void clear_tid(struct task *t)
 	uint32_t zero = 0;
 
 	if (!uaddr_null(t->clear_child_tid)) {
-		if (copyout(t, t->clear_child_tid, &zero, sizeof(zero)) == 0)
+		/* As Linux: memory that nobody else has is left alone. */
+		if (ref_read(&t->mm->ref) > 1 &&
+		    copyout(t, t->clear_child_tid, &zero, sizeof(zero)) == 0)
 			futex_wake_addr(t->mm, t->clear_child_tid, 1);
 		t->clear_child_tid = UADDR_NULL;
 	}

@@ -8,6 +8,7 @@
  * loop goes straight back into the guest. No lock is taken on this way.
  */
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "common/log.h"
 #include "common/mem.h"
@@ -132,6 +133,24 @@ void task_run(struct task *t)
 
 /* --- birth --------------------------------------------------------------------------------------- */
 
+/* The child of a fork may as well write its id itself, unless that would fail: clone does not. */
+static void set_child_tid(struct task *t, uaddr addr)
+{
+	struct vma v;
+	bool late = false;
+
+	if (ref_read(&t->mm->ref) == 1 && mm_find_vma(t->mm, addr.va, &v) == 0) {
+		late = (v.prot & PROT_WRITE) && !v.file && v.start <= addr.va &&
+		       addr.va + sizeof(t->tid) <= v.end;
+		if (v.file)
+			file_put(v.file);
+	}
+	if (late)
+		(void)!copyout_late(t, addr, &t->tid, sizeof(t->tid));
+	else
+		(void)!copyout(t, addr, &t->tid, sizeof(t->tid));
+}
+
 /* The registers of a clone's child, which is so far a copy of its parent. */
 static void init_registers(struct task *t, const struct task_birth *b)
 {
@@ -144,7 +163,7 @@ static void init_registers(struct task *t, const struct task_birth *b)
 	if (b->set_tls)
 		r->fs_base = b->tls;
 	if (b->set_child_tid)
-		(void)!copyout(t, b->child_tid, &t->tid, sizeof(t->tid));
+		set_child_tid(t, b->child_tid);
 }
 
 /* The task's whole life. The thread may serve another one after it, if the platform lets it. */

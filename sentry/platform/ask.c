@@ -38,6 +38,7 @@ struct expectation {
 	struct pf_space *child; /* fork: the process to be */
 	uint64_t nonce;
 	atomic_bool cloned; /* fork: the clone was allowed */
+	bool receives;	    /* its thread is the receiver; guarded by list_lock */
 	int result;
 	atomic_uint done; /* 1: met; 2: the receiver left, take over */
 };
@@ -75,10 +76,13 @@ static int answer_fd(const struct seccomp_notif *n, int fd)
 
 static void fulfil(struct expectation *e, int result)
 {
+	bool waits = !e->receives; /* e may be gone as soon as it is done */
+
 	e->result = result;
 	list_del(&e->node);
 	atomic_store(&e->done, 1);
-	host_futex_wake(&e->done, 1);
+	if (waits)
+		host_futex_wake(&e->done, 1);
 }
 
 static bool is_from(const struct seccomp_notif *n, struct pf_thread *t)
@@ -161,6 +165,9 @@ static void receive(struct expectation *e)
 {
 	struct seccomp_notif n;
 
+	pthread_mutex_lock(&list_lock);
+	e->receives = true;
+	pthread_mutex_unlock(&list_lock);
 	while (atomic_load(&e->done) != 1 && !atomic_load(&e->t->space->dead)) {
 		if (host_notif_poll(pf.listener, PIECE_MS) > 0) {
 			if (host_notif_recv(pf.listener, &n) == 0)
@@ -237,12 +244,34 @@ int ask_command(struct pf_thread *t, const int *fds, unsigned int nfds)
 	return exchange(&e, CMD_CALLS);
 }
 
+/* Random numbers are fetched in stock. */
+static int nonce(uint64_t *out)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static uint64_t stock[32]; /* guarded by lock, as is: */
+	static unsigned int left;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	if (left == 0 && getrandom(stock, sizeof(stock), 0) == sizeof(stock))
+		left = ARRAY_SIZE(stock);
+	if (left)
+		*out = stock[--left];
+	else
+		r = -EAGAIN;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
 int ask_fork(struct pf_thread *t, struct pf_space *child, int arena_fd)
 {
 	struct expectation e = {.t = t, .fds = &arena_fd, .child = child};
 
-	if (getrandom(&e.nonce, sizeof(e.nonce), 0) != sizeof(e.nonce))
-		return -EAGAIN;
+	int r = nonce(&e.nonce);
+
+	if (r < 0)
+		return r;
+	t->space->forked = true;
 	t->mbox->calls[0].arg[1] = e.nonce;
 	return exchange(&e, CMD_FORK);
 }

@@ -3,7 +3,8 @@
  *
  *   frame.c      signal frames and FPU images
  *   filter.c     the seccomp filter
- *   space.c      processes and threads: arenas, slots, the table of pids, death
+ *   arena.c      the memory that a stub and the sentry share
+ *   space.c      processes and threads: slots, the table of pids, death
  *   ask.c        the listener: clone of processes, donated fds
  *   spawn.c      making processes and threads by commands to a stub
  *   template.c   the first stub, made by fork from the sentry
@@ -33,6 +34,7 @@ struct arena {
 	char *base;	  /* the sentry's mapping, aligned to SLOT_SIZE */
 	uint64_t stub_base;
 	uint32_t used; /* bit n: slot n has a thread */
+	int fd;	       /* kept for the next process (see arena.c), or -1 */
 };
 
 /* A stub thread whose guest thread has ended: it waits in its slot for the next one. */
@@ -54,6 +56,7 @@ struct pf_space {
 	atomic_int users; /* calls that use pid just now; the reaper waits for them */
 	atomic_bool dead; /* set by the reaper; pid may belong to another soon after */
 	int wait_status;  /* valid once dead */
+	bool forked;	  /* a child may have what this process had; set before it can be */
 
 	pthread_mutex_t lock;
 	/* guarded by lock */
@@ -174,6 +177,16 @@ ssize_t frame_fpu_get(struct pf_thread *t, void *buf, size_t size);
 int frame_fpu_set(struct pf_thread *t, const void *buf, size_t size);
 void frame_fpu_reset(struct pf_thread *t);
 
+/* --- arena.c ------------------------------------------------------------------------------- */
+
+/* An empty arena, mapped, without a place in a stub. *fd: its memfd, owned. */
+int arena_new(struct arena **out, int *fd) MUST_CHECK;
+void arena_free(struct arena *a);
+/* The process has mapped it: the fd may stay with it. Takes *fd then. */
+void arena_keep_fd(struct arena *a, int *fd);
+/* For an arena whose process is dead and had no children: takes it, or false. */
+bool arena_recycle(struct arena *a) MUST_CHECK;
+
 /* --- space.c ------------------------------------------------------------------------------- */
 
 /* A space without a process yet, with one arena (memfd in *fd, owned) and one thread in slot 0. */
@@ -191,7 +204,6 @@ bool space_park(struct pf_thread *t) MUST_CHECK;
 struct pf_thread *space_unpark(struct pf_space *s, uint32_t frame);
 int space_arena_new(struct pf_space *s, struct arena **out, int *fd) MUST_CHECK;
 void space_arena_add(struct pf_space *s, struct arena *a);
-void space_arena_free(struct arena *a);
 void space_thread_free(struct pf_thread *t);
 /* Pins the pid against reuse; false: the process is gone. */
 bool space_use(struct pf_space *s) MUST_CHECK;

@@ -1,5 +1,5 @@
 /*
- * Stub processes and their threads as the sentry holds them: arenas and slots,
+ * Stub processes and their threads as the sentry holds them: slots and spaces,
  * the table of pids, and the reaper that notices deaths.
  *
  * Life of a process: alive -> (killed) -> zombie -> reaped. The table holds the
@@ -28,43 +28,14 @@
 static struct {
 	pthread_mutex_t lock;
 	struct list hash[HASH_SIZE]; /* guarded by lock */
-	atomic_uint births;	     /* wakes the reaper when there were no children */
+	atomic_uint births;
+	atomic_bool childless; /* the reaper sleeps until the next birth */
 	bool started;
-	atomic_uint deaths; /* for space_wait_dead */
-	int epoll;	    /* pidfds, where waiting for any child is wrong */
+	atomic_uint deaths, waiting; /* for space_wait_dead */
+	int epoll;		     /* pidfds, where waiting for any child is wrong */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- arenas and slots ----------------------------------------------------------------------- */
-
-static int arena_new(struct arena **out, int *fd_out)
-{
-	SCOPED_FD int fd = host_memfd_create("stub", 0);
-	struct arena *a;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = host_ftruncate(fd, ARENA_SIZE);
-	if (r < 0)
-		return r;
-	a = NEW(struct arena);
-	list_init(&a->node);
-	a->base = host_map_shared(fd, ARENA_SIZE);
-	if (!a->base) {
-		free(a);
-		return -ENOMEM;
-	}
-	*out = a;
-	*fd_out = fd;
-	fd = -1;
-	return 0;
-}
-
-void space_arena_free(struct arena *a)
-{
-	host_unmap(a->base, ARENA_SIZE);
-	free(a);
-}
 
 int space_arena_new(struct pf_space *s, struct arena **out, int *fd)
 {
@@ -79,7 +50,7 @@ int space_arena_new(struct pf_space *s, struct arena **out, int *fd)
 		r = -EAGAIN;
 	pthread_mutex_unlock(&s->lock);
 	if (r < 0) {
-		space_arena_free(*out);
+		arena_free(*out);
 		host_close(*fd);
 	}
 	return r;
@@ -258,8 +229,11 @@ static void space_free(struct pf_space *s)
 	struct arena *a, *tmp;
 
 	atomic_fetch_sub(&parked_in_all, s->nparked);
-	list_for_each_safe (a, tmp, &s->arenas, node)
-		space_arena_free(a);
+	list_for_each_safe (a, tmp, &s->arenas, node) {
+		list_del(&a->node);
+		if (s->forked || !s->dead || !arena_recycle(a))
+			arena_free(a);
+	}
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->fd_lock);
 	if (s->pidfd >= 0)
@@ -311,8 +285,10 @@ int space_born(struct pf_space *s, pid_t pid)
 		return -ESRCH;
 	if (pf.ops->traces)
 		watch_pidfd(s);
+	/* The reaper says that it is childless, then sleeps only if nobody was born meanwhile. */
 	atomic_fetch_add(&table.births, 1);
-	host_futex_wake(&table.births, 1);
+	if (atomic_load(&table.childless))
+		host_futex_wake(&table.births, 1);
 	return 0;
 }
 
@@ -407,7 +383,8 @@ static void space_died(struct pf_space *s, int status)
 		sched_yield();
 	wake_drivers(s);
 	atomic_fetch_add(&table.deaths, 1);
-	host_futex_wake(&table.deaths, INT_MAX);
+	if (atomic_load(&table.waiting))
+		host_futex_wake(&table.deaths, INT_MAX);
 }
 
 static void space_reaped(struct pf_space *s)
@@ -448,13 +425,15 @@ static void reap_one(pid_t pid, int status)
 
 void space_wait_dead(struct pf_space *s)
 {
+	atomic_fetch_add(&table.waiting, 1);
 	for (;;) {
 		unsigned int deaths = atomic_load(&table.deaths);
 
 		if (atomic_load(&s->dead))
-			return;
+			break;
 		host_futex_wait(&table.deaths, deaths, UINT64_MAX);
 	}
+	atomic_fetch_sub(&table.waiting, 1);
 }
 
 static void *pidfd_reaper(void *arg)
@@ -482,10 +461,13 @@ static void *reaper(void *arg)
 		int status = 0;
 		pid_t pid = host_wait_peek(0, true, &status);
 
-		if (pid > 0)
+		if (pid > 0) {
 			reap_one(pid, status);
-		else
-			host_futex_wait(&table.births, births, UINT64_MAX);
+			continue;
+		}
+		atomic_store(&table.childless, true);
+		host_futex_wait(&table.births, births, UINT64_MAX);
+		atomic_store(&table.childless, false);
 	}
 	return NULL;
 }

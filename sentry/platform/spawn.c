@@ -83,6 +83,7 @@ int spawn_process(struct pf_thread *t, bool fresh, struct pf_space **space,
 		return r;
 	}
 	child->tid = s->pid;
+	arena_keep_fd(child->arena, &fd);
 	*space = s;
 	*thread = child;
 	return 0;
@@ -119,7 +120,7 @@ static int grow(struct pf_thread *t)
 	call_prepare(t, 3, __NR_close)->arg[0] = STUB_FD;
 	r = call_run_fds(t, 4, &fd, 1);
 	if (r < 0)
-		space_arena_free(a);
+		arena_free(a);
 	else
 		space_arena_add(t->space, a);
 	return r;

@@ -360,6 +360,56 @@ START_TEST(threads)
 }
 END_TEST
 
+/* Each loads xmm3, shows its bases, and leaves other ones and other registers behind. */
+GUEST(g_reuse, "rdfsbase %rax; rdgsbase %rbx; movdqu %xmm3, 0x200000; mov $1, %edi; syscall;"
+	       "mov $0x999000, %eax; wrfsbase %rax; wrgsbase %rax; pcmpeqd %xmm3, %xmm3;"
+	       "mov $-1, %r12; mov $2, %edi; syscall");
+
+static void *reuse_loop(void *arg)
+{
+	static const char zeros[16];
+	char xmm[16];
+	struct pf_thread *t = arg;
+
+	pf_thread_attach(t);
+	ck_assert_int_eq(run(t).kind, PF_SYSCALL);
+	ck_assert_uint_eq(pf_regs(t)->rax, 0x555000);
+	ck_assert_uint_eq(pf_regs(t)->rbx, 0x666000);
+	ck_assert_uint_eq(pf_regs(t)->rdi, 1);
+	ck_assert_uint_eq(pf_regs(t)->r12, 0x1212);
+	ck_assert_int_eq(pf_thread_read(t, UADDR(DATA), xmm, 16), 16);
+	ck_assert_mem_eq(xmm, zeros, 16);
+	ck_assert_int_eq(run(t).kind, PF_SYSCALL);
+	ck_assert_uint_eq(pf_regs(t)->rdi, 2);
+	pf_thread_exit(t);
+	return NULL;
+}
+
+/* A thread is a copy of its creator, whoever had its stub thread before. */
+START_TEST(threads_after_others)
+{
+	struct guest g = START(g_reuse);
+	pthread_t host;
+	struct pf_thread *t;
+
+	pf_regs_mut(g.thread)->fs_base = 0x555000;
+	pf_regs_mut(g.thread)->gs_base = 0x666000;
+	ck_assert_int_eq(run(g.thread).kind, PF_SYSCALL);
+	pf_regs_mut(g.thread)->rip = CODE;
+	pf_regs_mut(g.thread)->r12 = 0x1212;
+	for (int i = 0; i < 200; i++) {
+		ck_assert_int_eq(pf_thread_new(g.thread, &t), 0);
+		if (i % 10 == 5)
+			pf_interrupt(t); /* before it runs: nothing of it may stay */
+		if (i % 10 == 5)
+			pf_thread_exit(t);
+		else if (pthread_create(&host, NULL, reuse_loop, t) == 0)
+			pthread_join(host, NULL);
+	}
+	guest_end(&g);
+}
+END_TEST
+
 static void *interrupter(void *arg)
 {
 	struct pf_thread *t = arg;
@@ -656,6 +706,7 @@ static Suite *suite(const char *name, void (*platform_setup)(void))
 	tcase_add_test(c, memory);
 	tcase_add_test(c, forks);
 	tcase_add_test(c, threads);
+	tcase_add_test(c, threads_after_others);
 	tcase_add_test(c, interrupts);
 	tcase_add_test(c, interrupt_storm);
 	tcase_add_test(c, death);
