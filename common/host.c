@@ -78,23 +78,6 @@ ssize_t host_recvmsg(int sock, struct msghdr *msg, int flags)
 	return result(recvmsg(sock, msg, flags | MSG_CMSG_CLOEXEC));
 }
 
-int host_read_full(int fd, void *buf, size_t n)
-{
-	char *p = buf;
-
-	while (n > 0) {
-		ssize_t r = host_read(fd, p, n);
-
-		if (r == -EINTR)
-			continue;
-		if (r <= 0)
-			return r < 0 ? (int)r : -EPIPE;
-		p += r;
-		n -= (size_t)r;
-	}
-	return 0;
-}
-
 int host_write_full(int fd, const void *buf, size_t n)
 {
 	const char *p = buf;

@@ -29,8 +29,7 @@ MUST_CHECK int host_memfd_create(const char *name, unsigned int flags);
 MUST_CHECK ssize_t host_sendmsg(int sock, const struct msghdr *msg, int flags);
 MUST_CHECK ssize_t host_recvmsg(int sock, struct msghdr *msg, int flags);
 
-/* Reads or writes exactly n bytes; a premature end of file is -EPIPE. */
-MUST_CHECK int host_read_full(int fd, void *buf, size_t n);
+/* Writes exactly n bytes. */
 MUST_CHECK int host_write_full(int fd, const void *buf, size_t n);
 
 /* CLOCK_MONOTONIC and CLOCK_REALTIME in nanoseconds. */

@@ -4,7 +4,7 @@
 
 #include "common/mem.h"
 #include "sentry/fs/mount_internal.h"
-#include "sentry/fs/weak.h"
+#include "sentry/fs/parts.h"
 
 struct anon_inode {
 	struct inode inode;
@@ -75,7 +75,7 @@ const char *anon_inode_name(const struct inode *inode)
 static void anon_text(struct inode *inode, char *buf, size_t size)
 {
 	const char *name = anon_inode_name(inode);
-	const char *memfd = memfd_path ? memfd_path(inode) : NULL;
+	const char *memfd = fs_parts()->memfd_path(inode);
 
 	if (memfd)
 		snprintf(buf, size, "%s", memfd);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/mem.h"
 #include "sentry/fs/inotify.h"
@@ -13,6 +14,7 @@
 #define EVICT_BATCH 64
 
 struct mutex dcache_lock = MUTEX_INIT(RANK_DCACHE);
+atomic_uint_fast64_t dcache_moves;
 
 /* guarded by dcache_lock */
 static struct dentry *buckets[HASH_BUCKETS];
@@ -398,6 +400,8 @@ static void swap_parents_locked(struct dentry *d, struct dentry *new_parent,
 	if (d->parent == new_parent)
 		return;
 	*release = d->parent;
+	if (d->inode && S_ISDIR(d->inode->mode))
+		atomic_fetch_add(&dcache_moves, 1);
 	list_del(&d->sibling);
 	d->parent = dentry_get(new_parent);
 	list_add(&new_parent->children, &d->sibling);
@@ -479,13 +483,18 @@ ssize_t dentry_name(const struct dentry *d, char *buf, size_t size)
 	return (ssize_t)(size - at);
 }
 
-bool dentry_is_ancestor(const struct dentry *a, const struct dentry *d)
+bool dentry_is_ancestor_locked(const struct dentry *a, const struct dentry *d)
 {
-	SCOPED_LOCK(&dcache_lock);
 	for (; d != a; d = d->parent)
 		if (d->parent == d)
 			return false;
 	return true;
+}
+
+bool dentry_is_ancestor(const struct dentry *a, const struct dentry *d)
+{
+	SCOPED_LOCK(&dcache_lock);
+	return dentry_is_ancestor_locked(a, d);
 }
 
 void dentry_pin_chain_locked(struct dentry *d)

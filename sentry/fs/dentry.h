@@ -43,6 +43,9 @@ struct dentry {
 };
 
 extern struct mutex dcache_lock;
+/* Grows, under dcache_lock, with each move of a directory to another parent and each change of the
+ * tree of mounts: what can make ".." lead elsewhere. */
+extern atomic_uint_fast64_t dcache_moves;
 
 uint32_t dentry_hash_name(const char *name, size_t len);
 /* The cached dentry of a name, borrowed: valid while dcache_lock is held. */
@@ -76,6 +79,7 @@ void dentry_invalidate(struct dentry *d);
 /* The name inside its superblock, from "/" on: bytes with the NUL, or -ENAMETOOLONG. */
 ssize_t dentry_name(const struct dentry *d, char *buf, size_t size) MUST_CHECK;
 bool dentry_is_ancestor(const struct dentry *a, const struct dentry *d); /* a == d counts */
+bool dentry_is_ancestor_locked(const struct dentry *a, const struct dentry *d);
 /* A mountpoint must be found by later walks even where names are not cached: hashes it and
  * its ancestors. Under dcache_lock. */
 void dentry_pin_chain_locked(struct dentry *d);

@@ -11,7 +11,7 @@
 #include "sentry/fs/inotify.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
-#include "sentry/fs/weak.h"
+#include "sentry/fs/parts.h"
 
 /* Linux's MAX_RW_COUNT: no transfer is longer. */
 #define MAX_RW 0x7ffff000UL
@@ -62,8 +62,8 @@ void file_put(struct file *f)
 {
 	if (!ref_put(&f->ref))
 		return;
-	if (!list_empty(&f->epoll_items) && epoll_forget_file)
-		epoll_forget_file(f);
+	if (!list_empty(&f->epoll_items))
+		fs_parts()->epoll_forget(f);
 	if (atomic_load(&f->flags) & O_ASYNC)
 		fasync_forget(f);
 	filelock_release_file(f);

@@ -12,7 +12,7 @@
 #include "sentry/fs/dentry.h"
 #include "sentry/fs/filelock.h"
 #include "sentry/fs/inotify.h"
-#include "sentry/fs/weak.h"
+#include "sentry/fs/parts.h"
 
 struct timespec inode_now(void)
 {
@@ -65,8 +65,8 @@ void inode_fini(struct inode *inode)
 		file_lock_set_free(inode->locks);
 	if (inode->watches)
 		inotify_set_free(inode->watches);
-	if (inode->fifo && fifo_inode_free)
-		fifo_inode_free(inode->fifo);
+	if (inode->fifo)
+		fs_parts()->fifo_free(inode->fifo);
 	free(atomic_load(&inode->link_target));
 	mutex_destroy(&inode->dir_lock);
 	mutex_destroy(&inode->data_lock);

@@ -78,6 +78,7 @@ struct mount *mount_on_locked(struct mount *parent, const struct dentry *mountpo
 void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint)
 {
 	SCOPED_LOCK(&dcache_lock);
+	atomic_fetch_add(&dcache_moves, 1);
 	m->parent = mount_get(parent);
 	m->mountpoint = dentry_get(mountpoint);
 	mountpoint->mounted++;
@@ -94,6 +95,7 @@ void mount_unlink_locked(struct mount *m)
 	if (!parent)
 		return;
 	mutex_lock(&dcache_lock);
+	atomic_fetch_add(&dcache_moves, 1);
 	m->parent = NULL;
 	m->mountpoint = NULL;
 	mountpoint->mounted--;

@@ -12,6 +12,10 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/path.h"
 
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
 struct mount_ns;
 
 struct mount {

@@ -7,6 +7,7 @@
 #include "sentry/fs/inotify.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei_internal.h"
+#include "sentry/fs/protected.h"
 #include "sentry/fs/walk.h"
 
 #define MAX_LINKS 65000 /* hard links of one inode */
@@ -207,6 +208,8 @@ static int link_at(const struct path *dir, const struct last_component *last,
 	else if (dir->mnt != target->mnt)
 		err = -EXDEV;
 	else
+		err = protected_link(inode, cred);
+	if (err == 0)
 		err = link_locked(dir, cred, inode, d);
 	mutex_unlock(&parent->dir_lock);
 	if (err == 0) {

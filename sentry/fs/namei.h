@@ -16,9 +16,6 @@
  * (the caller waits on fifo_open_waitq and tries again). */
 int vfs_open(const struct walk_env *env, const struct path *base, const char *name, int flags,
 	     uint32_t mode, unsigned int walk_flags, struct file **out) MUST_CHECK;
-/* Opens what a path denotes, permissions checked. */
-int vfs_open_path(const struct path *path, const struct cred *cred, int flags,
-		  struct file **out) MUST_CHECK;
 
 /* execve(2): a regular file that may be executed, open for reading whatever its r bits say. */
 int vfs_open_exec(const struct walk_env *env, const struct path *base, const char *name,

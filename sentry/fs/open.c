@@ -12,8 +12,9 @@
 #include "sentry/fs/namei.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/path_file.h"
+#include "sentry/fs/protected.h"
 #include "sentry/fs/walk.h"
-#include "sentry/fs/weak.h"
+#include "sentry/fs/parts.h"
 
 #define TMPFILE_BIT (KO_TMPFILE & ~O_DIRECTORY)
 
@@ -80,7 +81,7 @@ static int open_by_type(const struct path *path, const struct cred *cred, int fl
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		return open_device(inode, path, cred, flags, out);
 	if (S_ISFIFO(inode->mode))
-		return fifo_open ? fifo_open(inode, path, cred, flags, out) : -ENXIO;
+		return fs_parts()->fifo_open(inode, path, cred, flags, out);
 	if (S_ISSOCK(inode->mode) || !inode->ops->open)
 		return -ENXIO;
 	return inode->ops->open(inode, path, cred, flags, out);
@@ -157,11 +158,6 @@ static int open_place(const struct path *path, const struct cred *cred, int flag
 	return err;
 }
 
-int vfs_open_path(const struct path *path, const struct cred *cred, int flags, struct file **out)
-{
-	return open_place(path, cred, flags, false, out);
-}
-
 static int open_tmpfile(const struct walk_env *env, const struct path *base, const char *name,
 			int flags, uint32_t mode, unsigned int walk_flags, struct file **out)
 {
@@ -193,6 +189,16 @@ static int open_tmpfile(const struct walk_env *env, const struct path *base, con
 	return err;
 }
 
+/* An object that was there already, or what is mounted on it. */
+static int check_found(const struct walk *w, const struct path *found)
+{
+	if ((w->flags & WALK_NO_XDEV) && found->mnt != w->cur.mnt)
+		return -EXDEV;
+	if (S_ISDIR(path_inode(found)->mode))
+		return -EISDIR;
+	return protected_create(path_inode(&w->cur), path_inode(found), w->env->cred);
+}
+
 /* One round of an open with O_CREAT: the walk stands at the last component's directory.
  * *again: the name was a link, which is now being walked. */
 static int create_or_find(struct walk *w, int flags, uint32_t mode, struct path *path,
@@ -202,8 +208,10 @@ static int create_or_find(struct walk *w, int flags, uint32_t mode, struct path 
 	struct dentry *d;
 	int err;
 
-	if (w->last.len == 0 || last_is_dots(&w->last))
-		return flags & O_EXCL ? -EEXIST : -EISDIR;
+	if (w->last.len == 0 || last_is_dots(&w->last)) {
+		err = w->last.len ? walk_dots(w) : 0;
+		return err < 0 ? err : flags & O_EXCL ? -EEXIST : -EISDIR;
+	}
 	if (w->last.trailing_slash)
 		return -EISDIR;
 	err = create_at(&w->cur, w->env->cred, &w->last, &new, true, &d, created);
@@ -223,6 +231,10 @@ static int create_or_find(struct walk *w, int flags, uint32_t mode, struct path 
 		mutex_lock(&dcache_lock);
 		path_descend_owned_locked(path);
 		mutex_unlock(&dcache_lock);
+		if (!*created)
+			err = check_found(w, path);
+		if (err < 0)
+			path_put(path);
 	}
 	dentry_put(d);
 	return err;

@@ -42,9 +42,11 @@ struct walk_env {
 #define WALK_BENEATH BIT(6)
 #define WALK_IN_ROOT BIT(7)
 #define WALK_NO_AUTOMOUNT BIT(8)
+#define WALK_CACHED BIT(9) /* RESOLVE_CACHED: -EAGAIN where a file system must be asked */
 
 /* path_resolution(7): resolves `name` from `base` (borrowed; NULL: env->cwd) to an existing
- * object. 40 links at most (-ELOOP). On success *out is owned. */
+ * object. 40 links at most (-ELOOP). On success *out is owned. -EAGAIN: with WALK_BENEATH or
+ * WALK_IN_ROOT, a rename or a mount came between, and ".." might lead out of the root. */
 int path_walk(const struct walk_env *env, const struct path *base, const char *name,
 	      unsigned int flags, struct path *out) MUST_CHECK;
 /* Resolves all but the last component, for create, unlink, rename: *out is the directory,

@@ -11,6 +11,17 @@
  *
  * A link's target is walked where the inode keeps it (link_target); what was
  * left of the string before it is put on a stack. 40 links in all.
+ *
+ * A walk that must stay below its start (WALK_SCOPED) is safe from ".." because
+ * that stops at the start. But:
+ *
+ *     walk                               somebody else
+ *     stands in start/a/b
+ *                                        renames start/a/b to elsewhere/b
+ *     "..": elsewhere; "..": its parent
+ *
+ * So ".." fails (-EAGAIN) if anything moved since the walk began, and the place
+ * where it ends must lie below the start at that moment (-EXDEV).
  */
 #include "sentry/fs/walk.h"
 
@@ -21,6 +32,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/fs/protected.h"
 
 static void lock_walk(struct walk *w)
 {
@@ -59,13 +71,14 @@ int walk_begin(struct walk *w, const struct walk_env *env, const struct path *ba
 	w->root = *env->root;
 	w->locked = false;
 	w->links = w->depth = w->nkept = 0;
-	w->ended_at_link_target = false;
+	w->ended_at_link_target = w->trailing = false;
+	w->moves = atomic_load(&dcache_moves);
 	w->name = name;
 	w->last = (struct last_component){name, 0, false};
 	w->cur = w->held = (struct path){NULL, NULL};
 	if (!*name && !(flags & WALK_EMPTY_PATH))
 		return -ENOENT;
-	if (flags & (WALK_BENEATH | WALK_IN_ROOT))
+	if (flags & WALK_SCOPED)
 		w->root = *start;
 	if (*name == '/') {
 		if (flags & WALK_BENEATH)
@@ -141,7 +154,7 @@ static int follow_magic(struct walk *w, struct inode *link)
 
 	if (w->flags & (WALK_NO_MAGICLINKS | WALK_NO_SYMLINKS))
 		return -ELOOP;
-	if (w->flags & (WALK_BENEATH | WALK_IN_ROOT))
+	if (w->flags & WALK_SCOPED)
 		return -EXDEV;
 	err = link->ops->follow(link, w->env->caller, &to);
 	if (err < 0)
@@ -155,11 +168,14 @@ static int follow_magic(struct walk *w, struct inode *link)
 	return 0;
 }
 
-static int count_link(struct walk *w)
+/* May the link, which lies in cur, be followed? */
+static int count_link(struct walk *w, const struct inode *link)
 {
-	if (w->flags & WALK_NO_SYMLINKS)
+	if ((w->flags & WALK_NO_SYMLINKS) || (w->cur.mnt->flags & MS_NOSYMFOLLOW))
 		return -ELOOP;
-	return ++w->links > WALK_MAX_LINKS ? -ELOOP : 0;
+	if (++w->links > WALK_MAX_LINKS)
+		return -ELOOP;
+	return w->trailing ? protected_follow(w->cur.dentry->inode, link, w->env->cred) : 0;
 }
 
 static int go_to_root(struct walk *w)
@@ -198,11 +214,17 @@ static int follow_slow(struct walk *w, struct inode *link)
 }
 
 /* The walk is unlocked and stands at the link's directory. */
-int walk_follow(struct walk *w, struct dentry *d)
+static int follow_link(struct walk *w, struct dentry *d)
 {
-	int err = count_link(w);
+	int err = count_link(w, d->inode);
 
 	return err < 0 ? err : follow_slow(w, d->inode);
+}
+
+int walk_follow(struct walk *w, struct dentry *d)
+{
+	w->trailing = true;
+	return follow_link(w, d);
 }
 
 /* --- steps ------------------------------------------------------------------------------- */
@@ -227,6 +249,12 @@ static int descend(struct walk *w)
 	return w->cur.mnt != before && (w->flags & WALK_NO_XDEV) ? -EXDEV : 0;
 }
 
+/* A directory that was moved out of the part of its file system that is mounted. */
+static bool disconnected_locked(const struct mount *m, const struct dentry *d)
+{
+	return m->root != m->sb->root && !dentry_is_ancestor_locked(m->root, d);
+}
+
 /* "..", under the lock. */
 static int step_up(struct walk *w)
 {
@@ -237,6 +265,8 @@ static int step_up(struct walk *w)
 			return w->flags & WALK_BENEATH ? -EXDEV : 0;
 		if (cur->dentry != cur->mnt->root) {
 			cur->dentry = cur->dentry->parent;
+			if (disconnected_locked(cur->mnt, cur->dentry))
+				return -ENOENT;
 			break;
 		}
 		if (!cur->mnt->parent)
@@ -246,6 +276,8 @@ static int step_up(struct walk *w)
 		cur->dentry = cur->mnt->mountpoint;
 		cur->mnt = cur->mnt->parent;
 	}
+	if ((w->flags & WALK_SCOPED) && w->moves != atomic_load(&dcache_moves))
+		return -EAGAIN;
 	return descend(w);
 }
 
@@ -276,7 +308,7 @@ static int enter_slow(struct walk *w, struct dentry *child, bool follow)
 	int err;
 
 	if (follow && S_ISLNK(child->inode->mode)) {
-		err = walk_follow(w, child);
+		err = follow_link(w, child);
 		dentry_put(child);
 		return err;
 	}
@@ -302,7 +334,7 @@ static int step_name(struct walk *w, const char *name, size_t len, bool follow)
 		return descend(w);
 	}
 	if (d && atomic_load(&d->inode->link_target) && !d->inode->ops->follow) {
-		err = count_link(w);
+		err = count_link(w, d->inode);
 		if (err == 0)
 			err = push_target(w, atomic_load(&d->inode->link_target),
 					  inode_get(d->inode), NULL);
@@ -310,6 +342,8 @@ static int step_name(struct walk *w, const char *name, size_t len, bool follow)
 			w->cur = w->root, err = 0;
 		return err;
 	}
+	if (w->flags & WALK_CACHED)
+		return -EAGAIN;
 	unlock_walk(w);
 	if (!d && w->cur.dentry->inode->ops->walk_ahead && name[len + strspn(name + len, "/")])
 		w->cur.dentry->inode->ops->walk_ahead(w->cur.dentry->inode, name);
@@ -380,10 +414,39 @@ static bool at_last(struct walk *w)
 	return true;
 }
 
+static bool below_root_locked(const struct walk *w)
+{
+	const struct dentry *d = w->cur.dentry;
+	const struct mount *m = w->cur.mnt;
+
+	for (; m != w->root.mnt; m = m->parent) {
+		if (!m->parent)
+			return false;
+		d = m->mountpoint;
+	}
+	return dentry_is_ancestor_locked(w->root.dentry, d);
+}
+
+/* The walk has arrived: it may be locked before, and is not afterwards. */
+static int arrive(struct walk *w)
+{
+	bool inside = true;
+
+	if (w->flags & WALK_SCOPED) {
+		if (!w->locked)
+			lock_walk(w);
+		inside = below_root_locked(w);
+	}
+	if (w->locked)
+		unlock_walk(w);
+	return inside ? 0 : -EXDEV;
+}
+
 int walk_to_last(struct walk *w)
 {
 	int err;
 
+	w->trailing = false;
 	for (;;) {
 		if (!next_component(w)) {
 			w->last.len = 0;
@@ -402,9 +465,14 @@ int walk_to_last(struct walk *w)
 		if (err < 0)
 			return err;
 	}
-	if (w->locked)
-		unlock_walk(w);
-	return 0;
+	return arrive(w);
+}
+
+int walk_dots(struct walk *w)
+{
+	int err = take(w, w->last.name, w->last.len, false);
+
+	return err < 0 ? err : arrive(w);
 }
 
 /* The whole walk to an existing object, without stopping before the last component. */
@@ -416,34 +484,15 @@ static int walk_all(struct walk *w)
 
 	while (next_component(w)) {
 		w->last.trailing_slash = false;
-		bool last = at_last(w);
-
-		slash |= last && w->last.trailing_slash;
-		err = take(w, w->last.name, w->last.len, !last || follow_last || slash);
+		w->trailing = at_last(w);
+		slash |= w->trailing && w->last.trailing_slash;
+		err = take(w, w->last.name, w->last.len, !w->trailing || follow_last || slash);
 		if (err < 0)
 			return err;
 	}
 	if ((slash || (w->flags & WALK_DIRECTORY)) && !S_ISDIR(w->cur.dentry->inode->mode))
 		return -ENOTDIR;
-	if (w->locked)
-		unlock_walk(w);
-	return 0;
-}
-
-int walk_take_last(struct walk *w, bool follow, bool *again)
-{
-	int depth = w->links, err;
-
-	*again = false;
-	if (w->last.len == 0)
-		return 0;
-	err = take(w, w->last.name, w->last.len, follow);
-	if (err < 0)
-		return err;
-	if (w->locked)
-		unlock_walk(w);
-	*again = w->links != depth && !w->ended_at_link_target;
-	return 0;
+	return arrive(w);
 }
 
 /* Hands the place out; the walk keeps nothing. */
@@ -482,105 +531,4 @@ int path_walk_parent(const struct walk_env *env, const struct path *base, const 
 	}
 	walk_end(&w);
 	return err;
-}
-
-/* --- paths ------------------------------------------------------------------------------- */
-
-void path_get(const struct path *p)
-{
-	if (p->mnt)
-		mount_get(p->mnt);
-	if (p->dentry)
-		dentry_get(p->dentry);
-}
-
-void path_put(struct path *p)
-{
-	struct dentry *d = p->dentry;
-	struct mount *m = p->mnt;
-
-	p->dentry = NULL;
-	p->mnt = NULL;
-	if (d)
-		dentry_put(d);
-	if (m)
-		mount_put(m);
-}
-
-bool path_equal(const struct path *a, const struct path *b)
-{
-	return a->mnt == b->mnt && a->dentry == b->dentry;
-}
-
-struct inode *path_inode(const struct path *p)
-{
-	return p->dentry->inode;
-}
-
-/* Puts the bytes in front of *at; false when there is no room. */
-static bool prepend(char *buf, char **at, const char *s, size_t len)
-{
-	if ((size_t)(*at - buf) < len)
-		return false;
-	*at -= len;
-	memcpy(*at, s, len);
-	return true;
-}
-
-enum reach { REACHED_ROOT, REACHED_TOP, NO_ROOM };
-
-static enum reach name_locked(const struct path *p, const struct path *root, char *buf, char **at)
-{
-	const struct dentry *d = p->dentry;
-	const struct mount *m = p->mnt;
-
-	for (;;) {
-		if (root && d == root->dentry && m == root->mnt)
-			return REACHED_ROOT;
-		if (d == m->root) {
-			if (!m->parent)
-				return m->ns && !root ? REACHED_ROOT : REACHED_TOP;
-			d = m->mountpoint;
-			m = m->parent;
-			continue;
-		}
-		if (d->parent == d)
-			return REACHED_TOP;
-		if (!prepend(buf, at, d->name, d->len) || !prepend(buf, at, "/", 1))
-			return NO_ROOM;
-		d = d->parent;
-	}
-}
-
-ssize_t path_name(const struct path *p, const struct path *root, char *buf, size_t size)
-{
-	static const char deleted[] = " (deleted)", unreachable[] = "(unreachable)";
-	char *at = buf + size, *end;
-	enum reach reach;
-
-	if (size == 0 || !prepend(buf, &at, "", 1))
-		return -ENAMETOOLONG;
-	mutex_lock(&dcache_lock);
-	if (p->dentry->flags & DENTRY_ANON) {
-		size_t n = p->dentry->len;
-
-		if (n < size)
-			memcpy(buf, p->dentry->name, n + 1);
-		mutex_unlock(&dcache_lock);
-		return n < size ? (ssize_t)n + 1 : -ENAMETOOLONG;
-	}
-	if ((p->dentry->flags & DENTRY_DELETED) &&
-	    !prepend(buf, &at, deleted, sizeof(deleted) - 1)) {
-		mutex_unlock(&dcache_lock);
-		return -ENAMETOOLONG;
-	}
-	end = at;
-	reach = name_locked(p, root, buf, &at);
-	mutex_unlock(&dcache_lock);
-	if (reach == NO_ROOM || (at == end && !prepend(buf, &at, "/", 1)) ||
-	    (reach == REACHED_TOP && !prepend(buf, &at, unreachable, sizeof(unreachable) - 1)))
-		return -ENAMETOOLONG;
-	size = (size_t)(buf + size - at);
-	memmove(buf, at, size);
-	return (ssize_t)size;
 }

@@ -10,6 +10,7 @@
 #include "sentry/fs/path.h"
 
 #define WALK_MAX_LINKS 40
+#define WALK_SCOPED (WALK_BENEATH | WALK_IN_ROOT) /* the walk must not leave its start */
 
 struct walk {
 	const struct walk_env *env;
@@ -20,6 +21,8 @@ struct walk {
 	struct path cur, held;
 	bool locked;
 	bool ended_at_link_target; /* cur came from a magic link */
+	bool trailing;		   /* the component at hand is the path's last */
+	uint64_t moves;		   /* WALK_SCOPED: dcache_moves as it began */
 	const char *name;	   /* what is left of the innermost string */
 	struct last_component last;
 	int links, depth;
@@ -35,11 +38,11 @@ int walk_begin(struct walk *w, const struct walk_env *env, const struct path *ba
 /* Up to the last component: cur is its directory (owned by the walk, a directory, searched),
  * w->last the component; last.len 0: the path ended at cur itself ("/", or a magic link). */
 int walk_to_last(struct walk *w) MUST_CHECK;
-/* Takes the last component ("." and ".." too), which must exist; follows it if it is a link
- * and `follow` is set, in which case *again says that walk_to_last goes on. */
-int walk_take_last(struct walk *w, bool follow, bool *again) MUST_CHECK;
-/* Follows the link `d` that the last component names: as walk_take_last with follow. */
+/* Follows the link `d` that the last component names; unless ended_at_link_target, walk_to_last
+ * then goes on. */
 int walk_follow(struct walk *w, struct dentry *d) MUST_CHECK;
+/* Takes a last component that is "." or "..". */
+int walk_dots(struct walk *w) MUST_CHECK;
 void walk_end(struct walk *w);
 
 /* The top mount on a place; under dcache_lock. */

@@ -25,6 +25,15 @@ int dirfd_path(struct task *t, int dirfd, struct path *out)
 	return err;
 }
 
+int fs_at_base(struct task *t, struct fs_at *at, int dirfd)
+{
+	int err = at->base || dirfd == AT_FDCWD ? 0 : dirfd_path(t, dirfd, &at->dir);
+
+	if (err == 0 && at->dir.dentry)
+		at->base = &at->dir;
+	return err;
+}
+
 int fs_at_begin(struct task *t, struct fs_at *at, int dirfd, uaddr name, bool allow_empty)
 {
 	int err = copyin_path(t, at->name, name, allow_empty);
@@ -33,12 +42,9 @@ int fs_at_begin(struct task *t, struct fs_at *at, int dirfd, uaddr name, bool al
 		return err;
 	at->base = NULL;
 	at->dir = (struct path){NULL, NULL};
-	if (dirfd != AT_FDCWD && at->name[0] != '/') {
-		err = dirfd_path(t, dirfd, &at->dir);
-		if (err < 0)
-			return err;
-		at->base = &at->dir;
-	}
+	err = at->name[0] != '/' ? fs_at_base(t, at, dirfd) : 0;
+	if (err < 0)
+		return err;
 	task_walk_begin(t, &at->walk, &at->env);
 	return 0;
 }

@@ -22,6 +22,8 @@ struct fs_at {
 /* Fetches both. An empty path is -ENOENT unless allow_empty. 0: end it with fs_at_end. */
 int fs_at_begin(struct task *t, struct fs_at *at, int dirfd, uaddr name,
 		bool allow_empty) MUST_CHECK;
+/* An absolute path ignores dirfd; for those that have to start there all the same. */
+int fs_at_base(struct task *t, struct fs_at *at, int dirfd) MUST_CHECK;
 void fs_at_end(struct fs_at *at);
 /* The whole way to what it names. flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
 int fs_at_lookup(struct task *t, int dirfd, uaddr name, int flags, struct path *out) MUST_CHECK;

@@ -48,8 +48,11 @@ static long open_at(struct task *t, int dirfd, uaddr name, int flags, uint32_t m
 
 	if (err < 0)
 		return err;
-	err =
-	    vfs_open(&at.env, at.base, at.name, flags, mode & ~umask_of(t) & 07777, walk_flags, &f);
+	if (walk_flags & WALK_IN_ROOT)
+		err = fs_at_base(t, &at, dirfd);
+	if (err == 0)
+		err = vfs_open(&at.env, at.base, at.name, flags, mode & ~umask_of(t) & 07777,
+			       walk_flags, &f);
 	fs_at_end(&at);
 	if (err == -EAGAIN && f)
 		err = wait_for_other_side(t, f);
@@ -86,7 +89,7 @@ static int walk_flags_of(uint64_t resolve, unsigned int *out)
 	} map[] = {
 	    {RESOLVE_NO_XDEV, WALK_NO_XDEV},	     {RESOLVE_NO_MAGICLINKS, WALK_NO_MAGICLINKS},
 	    {RESOLVE_NO_SYMLINKS, WALK_NO_SYMLINKS}, {RESOLVE_BENEATH, WALK_BENEATH},
-	    {RESOLVE_IN_ROOT, WALK_IN_ROOT},
+	    {RESOLVE_IN_ROOT, WALK_IN_ROOT},	     {RESOLVE_CACHED, WALK_CACHED},
 	};
 
 	*out = 0;
@@ -95,8 +98,6 @@ static int walk_flags_of(uint64_t resolve, unsigned int *out)
 			*out |= map[i].walk;
 			resolve &= ~map[i].resolve;
 		}
-	if (resolve & RESOLVE_CACHED)
-		return -EAGAIN;
 	if (resolve || ((*out & WALK_BENEATH) && (*out & WALK_IN_ROOT)))
 		return -EINVAL;
 	return 0;
@@ -140,6 +141,10 @@ long sys_openat2(struct task *t, const struct sysargs *a)
 	if ((flags & O_PATH) && (flags & ~(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)))
 		return -EINVAL;
 	err = walk_flags_of(how.resolve, &walk_flags);
+	/* What asks the file system for more than a name. */
+	if (err == 0 && (walk_flags & WALK_CACHED) &&
+	    (flags & (O_TRUNC | O_CREAT | (KO_TMPFILE & ~O_DIRECTORY))))
+		err = -EAGAIN;
 	if (err < 0)
 		return err;
 	return open_at(t, (int)a->v[0], UADDR(a->v[1]), flags, (uint32_t)how.mode, walk_flags);

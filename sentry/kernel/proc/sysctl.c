@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/host_random.h"
 #include "common/mem.h"
 #include "sentry/abi/version.h"
+#include "sentry/fs/protected.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/mm/mm.h"
@@ -285,6 +287,50 @@ static const struct pseudo_entry mqueue_table[] = {
     TEXT("msgsize_max", "8192\n"), TEXT("queues_max", "256\n"), END,
 };
 
+static const char *const protected_names[] = {
+    [PROTECTED_SYMLINKS] = "protected_symlinks",
+    [PROTECTED_HARDLINKS] = "protected_hardlinks",
+    [PROTECTED_FIFOS] = "protected_fifos",
+    [PROTECTED_REGULAR] = "protected_regular",
+};
+
+static enum protected_what protected_of(struct pseudo_inode *p)
+{
+	enum protected_what what = 0;
+
+	while (strcmp(protected_names[what], pseudo_entry_of(p)->name))
+		what++;
+	return what;
+}
+
+static int show_protected(struct pseudo_inode *p, struct text *out)
+{
+	text_printf(out, "%d\n", protected_get(protected_of(p)));
+	return 0;
+}
+
+/* They hold for all containers of the sandbox, so its owner has to be asked. */
+static ssize_t write_protected(struct pseudo_inode *p, const char *text, size_t n)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+	int err;
+
+	if (!task_capable(task_current(), CAP_SYS_ADMIN))
+		return -EPERM;
+	if (end == text || end[strspn(end, " \n")] || value < 0 || value > 2)
+		return -EINVAL;
+	err = protected_set(protected_of(p), (int)value);
+	return err < 0 ? err : (ssize_t)n;
+}
+
+static const struct pseudo_ops protected_ops = {.show = show_protected, .write = write_protected};
+
+#define PROTECTED(n)                                                                               \
+	{                                                                                          \
+		.name = (n), .mode = S_IFREG | 0644, .ops = &protected_ops                         \
+	}
+
 static const struct pseudo_entry fs_table[] = {
     TEXT("aio-max-nr", "65536\n"),
     TEXT("aio-nr", "0\n"),
@@ -305,10 +351,10 @@ static const struct pseudo_entry fs_table[] = {
     TEXT("pipe-max-size", "1048576\n"),
     TEXT("pipe-user-pages-hard", "0\n"),
     TEXT("pipe-user-pages-soft", "16384\n"),
-    TEXT("protected_fifos", "0\n"),
-    TEXT("protected_hardlinks", "0\n"),
-    TEXT("protected_regular", "0\n"),
-    TEXT("protected_symlinks", "0\n"),
+    PROTECTED("protected_fifos"),
+    PROTECTED("protected_hardlinks"),
+    PROTECTED("protected_regular"),
+    PROTECTED("protected_symlinks"),
     TEXT("suid_dumpable", "0\n"),
     END,
 };

@@ -100,7 +100,6 @@ void tty_hangup_locked(struct tty *tty);
 /* A file on the terminal (the slave's side, for a pty). */
 int tty_file_new(struct tty *tty, struct inode *inode, const struct path *path,
 		 const struct cred *cred, int flags, struct file **out) MUST_CHECK;
-struct tty *file_tty(struct file *f); /* borrowed; NULL: not a terminal's file */
 void tty_wake_locked(struct tty *tty, uint32_t events);
 void packet_note_locked(struct tty *tty, unsigned char set, unsigned char clear);
 

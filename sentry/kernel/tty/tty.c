@@ -134,11 +134,6 @@ static struct tty *tty_of(struct file *f)
 	return container_of(f, struct tty_file, file)->tty;
 }
 
-struct tty *file_tty(struct file *f)
-{
-	return f->ops == &tty_file_ops ? tty_of(f) : NULL;
-}
-
 static bool nonblock(const struct file *f)
 {
 	return atomic_load(&((struct file *)f)->flags) & O_NONBLOCK;

@@ -7,6 +7,7 @@
 #include "common/mem.h"
 #include "sentry/fs/epoll.h"
 #include "sentry/fs/inode.h"
+#include "sentry/fs/parts.h"
 #include "sentry/fs/pipe.h"
 
 static struct cred *root;
@@ -208,6 +209,9 @@ START_TEST(nesting_is_bounded)
 }
 END_TEST
 
+static const struct fs_parts parts = {.fifo_free = fifo_inode_free,
+				      .epoll_forget = epoll_forget_file};
+
 int main(void)
 {
 	Suite *suite = suite_create("pipe");
@@ -215,6 +219,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	fs_parts_register(&parts);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, bytes_come_out_as_they_went_in, 0, 20);
 	tcase_add_test(tc, small_writes_are_all_or_nothing);

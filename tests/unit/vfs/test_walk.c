@@ -1,5 +1,5 @@
 /* Path resolution, the dentry cache, mounts. */
-/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/perm.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/cred.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/text.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_thread.c */
+/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/parts.c sentry/fs/path.c sentry/fs/perm.c sentry/fs/protected.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/cred.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/text.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_thread.c */
 #include "tests/unit/vfs/vfs_fixture.h"
 
 START_TEST(plain_paths)
@@ -404,6 +404,74 @@ START_TEST(pivot)
 }
 END_TEST
 
+static const char *move_from, *move_to;
+
+/* The file system is asked for a name: meanwhile somebody moves a directory. */
+static int move_meanwhile(struct inode *dir, const char *name, size_t len, struct inode *cached)
+{
+	const char *from = move_from;
+	struct lock_layer layer;
+
+	move_from = NULL;
+	if (!from || strncmp(name, "x", len) != 0) {
+		move_from = from;
+		return 1;
+	}
+	lock_layer_enter(&layer);
+	ck_assert_int_eq(rename_to(from, move_to, 0), 0);
+	lock_layer_leave(&layer);
+	return 1;
+}
+
+static const char *where_below(const char *base, const char *name, unsigned int flags)
+{
+	static char buf[4096];
+	struct path from, p;
+	int err;
+
+	ck_assert_int_eq(walk_to(base, 0, &from), 0);
+	err = path_walk(&env, &from, name, flags, &p);
+	path_put(&from);
+	if (err < 0)
+		return strerrorname_np(-err);
+	ck_assert_int_gt(path_name(&p, &fx_root, buf, sizeof(buf)), 0);
+	path_put(&p);
+	return buf;
+}
+
+START_TEST(moved_under_a_walk)
+{
+	struct superblock *sb = fx_root.mnt->sb;
+	const struct sb_ops *own = sb->ops;
+	struct sb_ops asked = *own;
+
+	asked.revalidate = move_meanwhile;
+	mkd("/top");
+	mkd("/top/root");
+	mkd("/top/root/c");
+	mkd("/top/root/c/x");
+	sb->ops = &asked;
+	ck_assert_str_eq(where_below("/top/root", "c/x/../..", WALK_IN_ROOT), "/top/root");
+	ck_assert_str_eq(where_below("/top/root", "c/x/../../..", WALK_IN_ROOT), "/top/root");
+	move_from = "/top/root/c";
+	move_to = "/top/c";
+	ck_assert_str_eq(where_below("/top/root", "c/x/../..", WALK_IN_ROOT), "EAGAIN");
+	move_from = "/top/c";
+	move_to = "/top/root/c";
+	ck_assert_str_eq(where_below("/top/root", "../c/x/../..", 0), "/top/root");
+	/* Without "..": what is found must lie below the root in the end. */
+	move_from = "/top/root/c";
+	move_to = "/top/c";
+	ck_assert_str_eq(where_below("/top/root", "c/x", WALK_BENEATH), "EXDEV");
+	/* A move inside of one directory cannot lead out. */
+	ck_assert_int_eq(rename_to("/top/c", "/top/root/c", 0), 0);
+	move_from = "/top/root/c";
+	move_to = "/top/root/d";
+	ck_assert_str_eq(where_below("/top/root", "c/x/../..", WALK_BENEATH), "/top/root");
+	sb->ops = own;
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("walk");
@@ -417,6 +485,7 @@ int main(void)
 	tcase_add_test(tc, permissions);
 	tcase_add_test(tc, deleted_names);
 	tcase_add_test(tc, bounded_cache);
+	tcase_add_test(tc, moved_under_a_walk);
 	tcase_add_test(tc, mounts);
 	tcase_add_test(tc, stacked_mounts);
 	tcase_add_test(tc, propagation);
