@@ -113,8 +113,9 @@ static void prepare(void)
 		uid_t uid;
 		mode_t mode;
 	} files[] = {
-	    {"target", 0, 0666},   {"secret", 0, 0600},	 {"readable", 0, 0644}, {"writable", 0, 0666},
-	    {"setuid", 0, 04777},  {"setgid", 0, 02777}, {"locking", 0, 02666}, {"mine", 2000, 0600},
+	    {"target", 0, 0666},   {"secret", 0, 0600},	 {"readable", 0, 0644},
+	    {"writable", 0, 0666}, {"setuid", 0, 04777}, {"setgid", 0, 02777},
+	    {"locking", 0, 02666}, {"mine", 2000, 0600},
 	};
 
 	chmod(".", 0777);

@@ -28,8 +28,8 @@ static void try(int dir, const char *name, uint64_t flags, uint64_t resolve)
 static void magic_links(void)
 {
 	static const char *const names[] = {
-	    "/proc/self/fd/0", "/proc/self/cwd", "/proc/self/root/tmp", "/proc/self/exe",
-	    "/proc/self",      "/proc/thread-self", "/proc/self/ns/net", "/proc/self/fd"};
+	    "/proc/self/fd/0", "/proc/self/cwd",    "/proc/self/root/tmp", "/proc/self/exe",
+	    "/proc/self",      "/proc/thread-self", "/proc/self/ns/net",   "/proc/self/fd"};
 	static const uint64_t rules[] = {RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
 					 RESOLVE_NO_XDEV, RESOLVE_IN_ROOT, RESOLVE_BENEATH};
 
