@@ -22,7 +22,6 @@ int host_sysinfo(struct host_sysinfo *out)
 	if (sysinfo(&si) < 0)
 		return -errno;
 	*out = (struct host_sysinfo){
-	    .loads = {si.loads[0], si.loads[1], si.loads[2]},
 	    .total_ram = (uint64_t)si.totalram * si.mem_unit,
 	    .free_ram = (uint64_t)si.freeram * si.mem_unit,
 	    .shared_ram = (uint64_t)si.sharedram * si.mem_unit,

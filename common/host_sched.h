@@ -10,7 +10,7 @@
 void host_getcpu(unsigned int *cpu, unsigned int *node);
 /* Load averages as sysinfo(2) has them (<< 16), uptime in seconds, total and free swap. */
 struct host_sysinfo {
-	uint64_t loads[3], total_ram, free_ram, shared_ram, buffer_ram, total_swap, free_swap;
+	uint64_t total_ram, free_ram, shared_ram, buffer_ram, total_swap, free_swap;
 	uint64_t uptime;
 };
 MUST_CHECK int host_sysinfo(struct host_sysinfo *out);

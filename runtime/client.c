@@ -107,3 +107,12 @@ int client_call(int fd, json_t *request, const int *fds, int nfds, json_t **answ
 
 	return r < 0 ? r : client_receive(fd, answer, e);
 }
+
+int client_ask(const struct state *st, const char *op, json_t **answer, struct error *e)
+{
+	SCOPED_FD int fd = client_connect(st, e);
+
+	if (fd < 0)
+		return fd;
+	return client_call(fd, json_pack("{ss,ss}", "op", op, "id", st->id), NULL, 0, answer, e);
+}

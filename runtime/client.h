@@ -12,6 +12,8 @@ MUST_CHECK int client_listen(const struct state *st, struct error *e);
 MUST_CHECK int client_send(int fd, json_t *request, const int *fds, int nfds, struct error *e);
 /* Receives one answer; an error in it becomes *e. *answer is owned, may be NULL. */
 MUST_CHECK int client_receive(int fd, json_t **answer, struct error *e);
+/* One request about a container, over a connection of its own. */
+MUST_CHECK int client_ask(const struct state *st, const char *op, json_t **answer, struct error *e);
 /* Both. */
 MUST_CHECK int client_call(int fd, json_t *request, const int *fds, int nfds, json_t **answer,
 			   struct error *e);

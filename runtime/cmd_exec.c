@@ -1,7 +1,6 @@
 /* exec: a further process in a running container. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,117 +11,50 @@
 #include "runtime/client.h"
 #include "runtime/command.h"
 #include "runtime/launch.h"
+#include "runtime/process_options.h"
 #include "runtime/relay.h"
 
 #define EXIT_EXEC_FAILED 255
 #define PROCESS_MAX (4u << 20)
 
-enum { OPT_CONSOLE = 256, OPT_PID_FILE, OPT_NNP, OPT_IGNORED, OPT_IGNORED_FLAG };
-
-static const struct option long_options[] = {
-    {"process", required_argument, NULL, 'p'},
-    {"detach", no_argument, NULL, 'd'},
-    {"tty", no_argument, NULL, 't'},
-    {"env", required_argument, NULL, 'e'},
-    {"cwd", required_argument, NULL, 'w'},
-    {"user", required_argument, NULL, 'u'},
-    {"additional-gids", required_argument, NULL, 'g'},
-    {"cap", required_argument, NULL, 'c'},
-    {"console-socket", required_argument, NULL, OPT_CONSOLE},
-    {"pid-file", required_argument, NULL, OPT_PID_FILE},
-    {"no-new-privs", no_argument, NULL, OPT_NNP},
-    {"preserve-fds", required_argument, NULL, OPT_IGNORED},
-    {"apparmor", required_argument, NULL, OPT_IGNORED},
-    {"process-label", required_argument, NULL, OPT_IGNORED},
-    {"cgroup", required_argument, NULL, OPT_IGNORED},
-    {"ignore-paused", no_argument, NULL, OPT_IGNORED_FLAG},
-    {NULL, 0, NULL, 0},
-};
-
 struct options {
-	const char *id, *process_file, *cwd, *user, *console_socket, *pid_file;
-	bool detach, tty, no_new_privs;
-	json_t *env, *groups;
-	uint64_t caps;
+	struct process_options process;
+	const char *id, *process_file, *console_socket, *pid_file;
+	bool detach;
 	char **argv; /* NULL-terminated, may be empty */
 };
 
-static int add_group(struct options *o, const char *arg, struct error *e)
-{
-	unsigned int gid;
-	char rest;
-
-	if (sscanf(arg, "%u%c", &gid, &rest) != 1)
-		return error_set(e, -EINVAL, "exec: --additional-gids %s: must be a number", arg);
-	json_array_append_new(o->groups, json_integer(gid));
-	return 0;
-}
-
-static int add_cap(struct options *o, const char *arg, struct error *e)
-{
-	uint64_t bit = config_cap_bit(arg);
-
-	o->caps |= bit;
-	return bit ? 0 : error_set(e, -EINVAL, "exec: --cap %s: unknown capability", arg);
-}
-
-static int set_option(struct options *o, int c, struct error *e)
-{
-	switch (c) {
-	case 'p':
-		o->process_file = optarg;
-		return 0;
-	case 'd':
-		o->detach = true;
-		return 0;
-	case 't':
-		o->tty = true;
-		return 0;
-	case 'e':
-		json_array_append_new(o->env, json_string(optarg));
-		return 0;
-	case 'w':
-		o->cwd = optarg;
-		return 0;
-	case 'u':
-		o->user = optarg;
-		return 0;
-	case 'g':
-		return add_group(o, optarg, e);
-	case 'c':
-		return add_cap(o, optarg, e);
-	case OPT_CONSOLE:
-		o->console_socket = optarg;
-		return 0;
-	case OPT_PID_FILE:
-		o->pid_file = optarg;
-		return 0;
-	case OPT_NNP:
-		o->no_new_privs = true;
-		return 0;
-	case OPT_IGNORED:
-	case OPT_IGNORED_FLAG:
-		return 0;
-	}
-	return error_set(e, -EINVAL, "exec: unknown or incomplete option");
-}
+static const struct option_def exec_options[] = {
+    {"process", 'p', "FILE", "a \"process\" object as in config.json",
+     OPT_STRING(struct options, process_file)},
+    {"detach", 'd', NULL, "do not wait for its end", OPT_FLAG(struct options, detach)},
+    OPT_INCLUDE(process_options_table, struct options, process),
+    {"console-socket", 0, "PATH", "a socket to which the terminal's master is sent",
+     OPT_STRING(struct options, console_socket)},
+    {"pid-file", 0, "FILE", "where to write the pid of its process on the host",
+     OPT_STRING(struct options, pid_file)},
+    {"preserve-fds", 0, "N", NULL},
+    {"apparmor", 0, "PROFILE", NULL},
+    {"process-label", 0, "LABEL", NULL},
+    {"cgroup", 0, "PATH", NULL},
+    {"ignore-paused", 0, NULL, NULL},
+    {0},
+};
 
 static int parse(struct options *o, int argc, char **argv, struct error *e)
 {
-	int c, r = 0;
+	int first = options_parse(&cmd_exec.line, o, argc, argv, e);
 
-	while (r == 0 && (c = getopt_long(argc, argv, "+p:dte:w:u:g:c:", long_options, NULL)) != -1)
-		r = set_option(o, c, e);
-	if (r < 0)
-		return r;
-	if (optind >= argc)
-		return error_set(e, -EINVAL, "exec: container ID missing");
-	o->id = argv[optind];
-	o->argv = argv + optind + 1;
+	if (first < 0)
+		return first;
+	o->id = argv[first];
+	o->argv = argv + first + 1;
 	if (*o->argv && strcmp(*o->argv, "--") == 0)
 		o->argv++;
 	if (!*o->argv && !o->process_file)
-		return error_set(e, -EINVAL, "exec: command missing (or --process FILE)");
+		return error_set(e, -EINVAL,
+				 "exec: COMMAND missing (or --process FILE); see garrison exec "
+				 "--help");
 	return 0;
 }
 
@@ -148,61 +80,20 @@ static int read_process(const struct options *o, struct config_process *p, struc
 	return r;
 }
 
-static int apply_user(const struct options *o, json_t *request, struct error *e)
-{
-	unsigned int uid, gid;
-	char rest;
-	int n;
-
-	if (!o->user)
-		return 0;
-	n = sscanf(o->user, "%u:%u%c", &uid, &gid, &rest);
-	if (n != 2 && sscanf(o->user, "%u%c", &uid, &rest) != 1)
-		return error_set(e, -EINVAL, "exec: --user %s: must be UID or UID:GID", o->user);
-	json_object_set_new(request, "uid", json_integer(uid));
-	if (n == 2)
-		json_object_set_new(request, "gid", json_integer(gid));
-	return 0;
-}
-
-static void apply_caps(const struct options *o, json_t *request)
-{
-	static const char *const sets[] = {"bounding", "effective", "permitted"};
-	json_t *caps = json_object_get(request, "capabilities");
-
-	for (size_t i = 0; o->caps && i < ARRAY_SIZE(sets); i++) {
-		json_int_t old = json_integer_value(json_object_get(caps, sets[i]));
-
-		json_object_set_new(caps, sets[i], json_integer(old | (json_int_t)o->caps));
-	}
-}
-
 /* The container's own process with the changes that the options ask for. */
 static int derive_process(const struct options *o, const struct state *st, struct config_process *p,
 			  struct error *e)
 {
 	SCOPED_FREE char *text = NULL;
-	json_t *args = json_array(), *env;
 	int r = host_read_file(st->dir_fd, "process.json", PROCESS_MAX, &text);
 
 	*p = (struct config_process){.request = r < 0 ? NULL : json_loads(text, 0, NULL)};
-	if (!p->request) {
-		json_decref(args);
+	if (!p->request)
 		return error_set(e, -EINVAL, "exec: cannot read %s/process.json", st->dir);
-	}
-	for (char **a = o->argv; *a; a++)
-		json_array_append_new(args, json_string(*a));
-	json_object_set_new(p->request, "args", args);
-	env = json_object_get(p->request, "env");
-	json_array_extend(env, o->env);
-	if (o->cwd)
-		json_object_set_new(p->request, "cwd", json_string(o->cwd));
-	if (json_array_size(o->groups))
-		json_object_set(p->request, "groups", o->groups);
-	if (o->no_new_privs)
-		json_object_set_new(p->request, "noNewPrivileges", json_true());
-	apply_caps(o, p->request);
-	return apply_user(o, p->request, e);
+	r = process_options_apply(&o->process, o->argv, p->request, e);
+	if (r < 0)
+		error_wrap(e, "exec");
+	return r;
 }
 
 static json_t *exec_request(const struct state *st, const struct config_process *p, int tty,
@@ -273,7 +164,7 @@ static int run(const struct options *o, const struct state *st, struct config_pr
 		r = console_new(&console, rows, cols, e);
 	}
 	if (!o->detach)
-		relay_prepare();
+		relay_prepare(false);
 	if (r >= 0)
 		r = start(conn, st, p, &console, e);
 	if (r >= 0 && o->detach) {
@@ -299,7 +190,7 @@ static int exec_in(const struct options *o, struct state *st, struct error *e)
 		return error_set(e, -ESRCH, "cannot exec in container \"%s\": it is %s", st->id,
 				 status_name(status));
 	r = o->process_file ? read_process(o, &p, e) : derive_process(o, st, &p, e);
-	if (o->tty)
+	if (o->process.tty)
 		p.terminal = true;
 	if (r == 0 && p.terminal && o->detach && !o->console_socket)
 		r = error_set(e, -EINVAL, "exec: a detached terminal needs --console-socket");
@@ -309,9 +200,9 @@ static int exec_in(const struct options *o, struct state *st, struct error *e)
 	return r;
 }
 
-int cmd_exec(const struct global_options *g, int argc, char **argv, struct error *e)
+static int exec_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
-	struct options o = {.env = json_array(), .groups = json_array()};
+	struct options o = {.id = NULL};
 	struct state st = {.dir_fd = -1};
 	int r = parse(&o, argc, argv, e);
 
@@ -322,7 +213,10 @@ int cmd_exec(const struct global_options *g, int argc, char **argv, struct error
 	if (r < 0)
 		e->exit_code = exec_exit_code(r, e->text, EXIT_EXEC_FAILED);
 	state_free(&st);
-	json_decref(o.env);
-	json_decref(o.groups);
+	process_options_free(&o.process);
 	return r;
 }
+
+const struct command cmd_exec = {
+    {"exec", "ID [--] [COMMAND...]", "run a command in a container", .options = exec_options},
+    exec_main};

@@ -1,7 +1,6 @@
 /* start, kill, delete, wait, pause, resume: what happens to a container afterwards. */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,23 +17,13 @@
 #include "runtime/launch.h"
 #include "runtime/relay.h"
 
-static int no_options(int argc, char **argv, struct error *e)
+static int load_id(const struct command *cmd, const struct global_options *g, int argc, char **argv,
+		   bool lock, struct state *st, struct error *e)
 {
-	if (getopt_long(argc, argv, "+", (const struct option[]){{0}}, NULL) != -1)
-		return error_set(e, -EINVAL, "%s: unknown option", argv[0]);
-	return 0;
-}
-
-static int load_id(const struct global_options *g, int argc, char **argv, struct state *st,
-		   struct error *e)
-{
-	const char *id = NULL;
-	int r = no_options(argc, argv, e);
+	int first = options_parse(&cmd->line, NULL, argc, argv, e);
 
 	st->dir_fd = -1;
-	if (r == 0)
-		r = command_id(argc, argv, optind, &id, e);
-	return r < 0 ? r : state_load(g, id, true, st, e);
+	return first < 0 ? first : state_load(g, argv[first], lock, st, e);
 }
 
 static int call(const struct state *st, json_t *request, struct error *e)
@@ -66,10 +55,10 @@ static int start(struct state *st, struct error *e)
 	return r;
 }
 
-int cmd_start(const struct global_options *g, int argc, char **argv, struct error *e)
+static int start_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
 	struct state st = {.dir_fd = -1};
-	int r = load_id(g, argc, argv, &st, e);
+	int r = load_id(&cmd_start, g, argc, argv, true, &st, e);
 
 	if (r == 0)
 		r = start(&st, e);
@@ -78,6 +67,8 @@ int cmd_start(const struct global_options *g, int argc, char **argv, struct erro
 	state_free(&st);
 	return r;
 }
+
+const struct command cmd_start = {{"start", "ID", "start a created container"}, start_main};
 
 static const struct {
 	const char *name;
@@ -140,29 +131,38 @@ static int send_signal(struct state *st, int sig, bool all, struct error *e)
 	return r;
 }
 
-int cmd_kill(const struct global_options *g, int argc, char **argv, struct error *e)
-{
-	static const struct option long_options[] = {{"all", no_argument, NULL, 'a'}, {0}};
-	struct state st = {.dir_fd = -1};
-	bool all = false;
-	int c, sig, r;
+struct kill_options {
+	bool all;
+};
 
-	while ((c = getopt_long(argc, argv, "+a", long_options, NULL)) != -1) {
-		if (c != 'a')
-			return error_set(e, -EINVAL, "kill: unknown option");
-		all = true;
-	}
-	if (optind >= argc || argc > optind + 2)
-		return error_set(e, -EINVAL, "usage: garrison kill [--all] ID [SIGNAL]");
-	sig = parse_signal(optind + 1 < argc ? argv[optind + 1] : "TERM", e);
+static const struct option_def kill_options[] = {
+    {"all", 'a', NULL, "to all processes of the container", OPT_FLAG(struct kill_options, all)},
+    {0},
+};
+
+static int kill_main(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct kill_options o = {.all = false};
+	struct state st = {.dir_fd = -1};
+	int first = options_parse(&cmd_kill.line, &o, argc, argv, e), sig, r;
+
+	if (first < 0)
+		return first;
+	sig = parse_signal(first + 1 < argc ? argv[first + 1] : "TERM", e);
 	if (sig < 0)
 		return sig;
-	r = state_load(g, argv[optind], false, &st, e);
+	r = state_load(g, argv[first], false, &st, e);
 	if (r == 0)
-		r = send_signal(&st, sig, all, e);
+		r = send_signal(&st, sig, o.all, e);
 	state_free(&st);
 	return r;
 }
+
+const struct command cmd_kill = {
+    {"kill", "ID [SIGNAL]", "send a signal to the container's init (default: TERM)",
+     .description = "SIGNAL is a number or a name: 9, KILL, SIGKILL, RTMIN+3.",
+     .options = kill_options},
+    kill_main};
 
 static int delete_loaded(const struct global_options *g, struct state *st, bool force,
 			 struct error *e)
@@ -202,34 +202,39 @@ static void kill_unlocked(const struct global_options *g, const char *id)
 	state_free(&st);
 }
 
-int cmd_delete(const struct global_options *g, int argc, char **argv, struct error *e)
-{
-	static const struct option long_options[] = {{"force", no_argument, NULL, 'f'}, {0}};
-	struct state st = {.dir_fd = -1};
-	bool force = false;
-	const char *id;
-	int c, r;
+struct delete_options {
+	bool force;
+};
 
-	while ((c = getopt_long(argc, argv, "+f", long_options, NULL)) != -1) {
-		if (c != 'f')
-			return error_set(e, -EINVAL, "delete: unknown option");
-		force = true;
-	}
-	r = command_id(argc, argv, optind, &id, e);
-	if (r < 0)
-		return r;
-	if (force)
-		kill_unlocked(g, id);
-	r = state_load(g, id, true, &st, e);
-	if (r == -ENOENT && force) {
+static const struct option_def delete_options[] = {
+    {"force", 'f', NULL, "kill it if it runs; no error if there is none",
+     OPT_FLAG(struct delete_options, force)},
+    {0},
+};
+
+static int delete_main(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	struct delete_options o = {.force = false};
+	struct state st = {.dir_fd = -1};
+	int first = options_parse(&cmd_delete.line, &o, argc, argv, e), r;
+
+	if (first < 0)
+		return first;
+	if (o.force)
+		kill_unlocked(g, argv[first]);
+	r = state_load(g, argv[first], true, &st, e);
+	if (r == -ENOENT && o.force) {
 		error_clear(e);
 		r = 0;
 	} else if (r == 0) {
-		r = delete_loaded(g, &st, force, e);
+		r = delete_loaded(g, &st, o.force, e);
 	}
 	state_free(&st);
 	return r;
 }
+
+const struct command cmd_delete = {
+    {"delete", "ID", "remove a stopped container", .options = delete_options}, delete_main};
 
 /* Until the monitor is gone; its status is in the state directory then. */
 static int wait_monitor(const struct state *st, struct error *e)
@@ -250,16 +255,11 @@ static int wait_monitor(const struct state *st, struct error *e)
 	return SIGKILL; /* the monitor itself was killed */
 }
 
-int cmd_wait(const struct global_options *g, int argc, char **argv, struct error *e)
+static int wait_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
 	struct state st = {.dir_fd = -1};
-	const char *id;
-	int r = no_options(argc, argv, e);
+	int r = load_id(&cmd_wait, g, argc, argv, false, &st, e);
 
-	if (r == 0)
-		r = command_id(argc, argv, optind, &id, e);
-	if (r == 0)
-		r = state_load(g, id, false, &st, e);
 	if (r == 0)
 		r = wait_monitor(&st, e);
 	if (r >= 0) {
@@ -269,6 +269,9 @@ int cmd_wait(const struct global_options *g, int argc, char **argv, struct error
 	state_free(&st);
 	return r;
 }
+
+const struct command cmd_wait = {
+    {"wait", "ID", "wait for the container's end, print its exit code"}, wait_main};
 
 static int set_frozen(struct state *st, bool freeze, struct error *e)
 {
@@ -285,24 +288,28 @@ static int set_frozen(struct state *st, bool freeze, struct error *e)
 	return state_save(st, e);
 }
 
-int cmd_pause(const struct global_options *g, int argc, char **argv, struct error *e)
+static int freeze_main(const struct command *cmd, const struct global_options *g, int argc,
+		       char **argv, bool freeze, struct error *e)
 {
 	struct state st = {.dir_fd = -1};
-	int r = load_id(g, argc, argv, &st, e);
+	int r = load_id(cmd, g, argc, argv, true, &st, e);
 
 	if (r == 0)
-		r = set_frozen(&st, true, e);
+		r = set_frozen(&st, freeze, e);
 	state_free(&st);
 	return r;
 }
 
-int cmd_resume(const struct global_options *g, int argc, char **argv, struct error *e)
+static int pause_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
-	struct state st = {.dir_fd = -1};
-	int r = load_id(g, argc, argv, &st, e);
-
-	if (r == 0)
-		r = set_frozen(&st, false, e);
-	state_free(&st);
-	return r;
+	return freeze_main(&cmd_pause, g, argc, argv, true, e);
 }
+
+static int resume_main(const struct global_options *g, int argc, char **argv, struct error *e)
+{
+	return freeze_main(&cmd_resume, g, argc, argv, false, e);
+}
+
+const struct command cmd_pause = {{"pause", "ID", "stop all processes of the container"},
+				  pause_main};
+const struct command cmd_resume = {{"resume", "ID", "let them go on"}, resume_main};

@@ -1,6 +1,5 @@
 /* create and run: a container from a bundle. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,60 +13,48 @@
 #include "runtime/relay.h"
 #include "runtime/run.h"
 
-enum { OPT_NO_PIVOT = 256, OPT_NO_KEYRING, OPT_PRESERVE_FDS, OPT_PIDFD_SOCKET };
-
-static const struct option long_options[] = {
-    {"bundle", required_argument, NULL, 'b'},
-    {"config", required_argument, NULL, 'f'},
-    {"console-socket", required_argument, NULL, 'c'},
-    {"pid-file", required_argument, NULL, 'p'},
-    {"detach", no_argument, NULL, 'd'},
-    {"tty", no_argument, NULL, 't'},
-    {"no-pivot", no_argument, NULL, OPT_NO_PIVOT},
-    {"no-new-keyring", no_argument, NULL, OPT_NO_KEYRING},
-    {"preserve-fds", required_argument, NULL, OPT_PRESERVE_FDS},
-    {NULL, 0, NULL, 0},
-};
-
 struct options {
 	const char *bundle, *config, *console_socket, *pid_file, *id;
 	bool detach, tty;
 };
 
-static int parse(struct options *o, int argc, char **argv, struct error *e)
-{
-	int c;
+static const struct option_def create_options[] = {
+    {"bundle", 'b', "DIR", "the bundle (default: the current directory)",
+     OPT_STRING(struct options, bundle)},
+    {"config", 'f', "FILE", "its configuration (default: config.json in the bundle)",
+     OPT_STRING(struct options, config)},
+    {"console-socket", 0, "PATH", "a socket to which the terminal's master is sent",
+     OPT_STRING(struct options, console_socket)},
+    {"pid-file", 0, "FILE", "where to write the pid of the container's process on the host",
+     OPT_STRING(struct options, pid_file)},
+    {"tty", 't', NULL, "a terminal, whatever the configuration says",
+     OPT_FLAG(struct options, tty)},
+    /* Of runc: our roots are never pivoted to, there are no keyrings, fds 0 to 2 go in. */
+    {"no-pivot", 0, NULL, NULL},
+    {"no-new-keyring", 0, NULL, NULL},
+    {"preserve-fds", 0, "N", NULL},
+    {0},
+};
 
-	o->bundle = ".";
-	while ((c = getopt_long(argc, argv, "+b:f:dt", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'b':
-			o->bundle = optarg;
-			break;
-		case 'f':
-			o->config = optarg;
-			break;
-		case 'c':
-			o->console_socket = optarg;
-			break;
-		case 'p':
-			o->pid_file = optarg;
-			break;
-		case 'd':
-			o->detach = true;
-			break;
-		case 't':
-			o->tty = true;
-			break;
-		case OPT_NO_PIVOT:
-		case OPT_NO_KEYRING:
-		case OPT_PRESERVE_FDS: /* the guest gets fds 0 to 2 only */
-			break;
-		default:
-			return error_set(e, -EINVAL, "%s: unknown or incomplete option", argv[0]);
-		}
-	}
-	return command_id(argc, argv, optind, &o->id, e);
+static const struct option_def run_options[] = {
+    OPT_INCLUDE_HERE(create_options),
+    {"detach", 'd', NULL, "do not wait for the container's end", OPT_FLAG(struct options, detach)},
+    {"keep", 0, NULL, NULL},
+    {"no-subreaper", 0, NULL, NULL},
+    {0},
+};
+
+static int parse(const struct command *cmd, struct options *o, int argc, char **argv,
+		 struct error *e)
+{
+	int first;
+
+	*o = (struct options){.bundle = "."};
+	first = options_parse(&cmd->line, o, argc, argv, e);
+	if (first < 0)
+		return first;
+	o->id = argv[first];
+	return 0;
 }
 
 static int check_terminal(const struct options *o, const struct config *c, bool detached,
@@ -138,12 +125,12 @@ static int load(const struct options *o, const struct global_options *g, struct 
 	return r;
 }
 
-int cmd_create(const struct global_options *g, int argc, char **argv, struct error *e)
+static int create_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
 	struct options o = {0};
 	struct config c = {0};
 	struct launch l;
-	int r = parse(&o, argc, argv, e);
+	int r = parse(&cmd_create, &o, argc, argv, e);
 
 	if (r < 0)
 		return r;
@@ -184,12 +171,12 @@ static int start_foreground(struct launch *l, const char *id, const char *pid_fi
 /* Started and waited for by this process, which is its own monitor. */
 int run_foreground(struct launch *l, const char *id, const char *pid_file, struct error *e)
 {
-	struct relay relay = {.id = id, .console = &l->console};
+	struct relay relay = {.id = id, .console = &l->console, .job_control = l->init};
 	struct error later = {0};
-	int r, status;
+	int r;
 
 	l->foreground = true;
-	relay_prepare();
+	relay_prepare(l->init);
 	if (l->config->process.terminal)
 		user_terminal_size(&l->rows, &l->cols);
 	r = start_foreground(l, id, pid_file, e);
@@ -200,21 +187,21 @@ int run_foreground(struct launch *l, const char *id, const char *pid_file, struc
 	relay.control = l->control;
 	state_unlock(&l->state);
 	log_debug("running");
-	status = relay_run(&relay);
+	l->status = relay_run(&relay);
 	log_debug("ended");
 	if (state_lock(&l->state, &later) < 0)
 		error_clear(&later);
 	r = launch_destroy(&l->state, e);
 	hooks_run_warn(l->g, &l->state, "poststop", STATUS_STOPPED);
-	return r < 0 ? r : relay_exit_code(status);
+	return r < 0 ? r : relay_exit_code(l->status);
 }
 
-int cmd_run(const struct global_options *g, int argc, char **argv, struct error *e)
+static int run_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
 	struct options o = {0};
 	struct config c = {0};
 	struct launch l;
-	int r = parse(&o, argc, argv, e);
+	int r = parse(&cmd_run, &o, argc, argv, e);
 
 	if (r < 0)
 		return r;
@@ -232,3 +219,9 @@ int cmd_run(const struct global_options *g, int argc, char **argv, struct error 
 	config_free(&c);
 	return r;
 }
+
+const struct command cmd_create = {
+    {"create", "ID", "create a container", .options = create_options}, create_main};
+const struct command cmd_run = {
+    {"run", "ID", "create and start a container, wait for its end", .options = run_options},
+    run_main};

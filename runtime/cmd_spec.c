@@ -1,7 +1,6 @@
 /* spec: a config.json to start from; features: what this runtime understands. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,26 +58,35 @@ static const char default_config[] =
     "  }\n"
     "}\n";
 
-int cmd_spec(const struct global_options *g, int argc, char **argv, struct error *e)
+struct options {
+	const char *bundle;
+};
+
+static const struct option_def spec_options[] = {
+    {"bundle", 'b', "DIR", "where to write it (default: the current directory)",
+     OPT_STRING(struct options, bundle)},
+    {0},
+};
+
+static int spec_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
-	static const struct option long_options[] = {{"bundle", required_argument, NULL, 'b'}, {0}};
+	struct options o = {.bundle = "."};
+	int r = options_parse(&cmd_spec.line, &o, argc, argv, e);
 	SCOPED_FREE char *path = NULL;
 	SCOPED_FD int fd = -1;
-	const char *bundle = ".";
-	int c, r;
 
-	while ((c = getopt_long(argc, argv, "+b:", long_options, NULL)) != -1) {
-		if (c != 'b')
-			return error_set(e, -EINVAL, "spec: unknown option");
-		bundle = optarg;
-	}
-	path = xasprintf("%s/config.json", bundle);
+	if (r < 0)
+		return r;
+	path = xasprintf("%s/config.json", o.bundle);
 	fd = host_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
 	if (fd == -EEXIST)
 		return error_set(e, fd, "%s exists already; remove it first", path);
 	r = fd < 0 ? fd : host_write_full(fd, default_config, strlen(default_config));
 	return r < 0 ? error_errno(e, r, "cannot write %s", path) : 0;
 }
+
+const struct command cmd_spec = {
+    {"spec", NULL, "write a default config.json", .options = spec_options}, spec_main};
 
 static json_t *mount_options(void)
 {
@@ -88,11 +96,15 @@ static json_t *mount_options(void)
 			 "unbindable");
 }
 
-int cmd_features(const struct global_options *g, int argc, char **argv, struct error *e)
+static int features_main(const struct global_options *g, int argc, char **argv, struct error *e)
 {
-	json_t *caps = json_array(), *o;
 	SCOPED_FREE char *text = NULL;
+	json_t *caps, *o;
+	int r = options_parse(&cmd_features.line, NULL, argc, argv, e);
 
+	if (r < 0)
+		return r;
+	caps = json_array();
 	for (int cap = 0; config_cap_name(cap); cap++)
 		json_array_append_new(caps, json_sprintf("CAP_%s", config_cap_name(cap)));
 	o = json_pack("{ss,ss,so,s{s[sssssss],so,s{sb,sb,sb,sb,sb},s{sb},s{sb},s{sb}},s{ss}}",
@@ -109,3 +121,6 @@ int cmd_features(const struct global_options *g, int argc, char **argv, struct e
 	puts(text);
 	return 0;
 }
+
+const struct command cmd_features = {{"features", NULL, "print the supported OCI features as JSON"},
+				     features_main};

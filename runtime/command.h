@@ -2,7 +2,7 @@
 #ifndef GARRISON_RUNTIME_COMMAND_H
 #define GARRISON_RUNTIME_COMMAND_H
 
-#include "runtime/error.h"
+#include "runtime/options.h"
 
 struct global_options {
 	const char *root;      /* the state directory */
@@ -14,14 +14,17 @@ struct global_options {
 	bool no_spin, no_confinement;
 };
 
-/* The exit code of the process, or -errno with *e set. argv[0] is the command's name. */
-typedef int cmd_fn(const struct global_options *g, int argc, char **argv, struct error *e);
+/* A command of garrison. fn: the exit code of the process, or -errno with *e set; argv[0] is the
+ * command's name. */
+struct command {
+	struct command_line line;
+	int (*fn)(const struct global_options *g, int argc, char **argv, struct error *e);
+};
 
-cmd_fn cmd_create, cmd_start, cmd_run, cmd_exec, cmd_state, cmd_list, cmd_ps, cmd_kill, cmd_delete,
-    cmd_wait, cmd_spec, cmd_features, cmd_do, cmd_debug, cmd_pause, cmd_resume;
+extern const struct command cmd_create, cmd_start, cmd_run, cmd_exec, cmd_state, cmd_list, cmd_ps,
+    cmd_kill, cmd_delete, cmd_wait, cmd_spec, cmd_features, cmd_do, cmd_debug, cmd_pause,
+    cmd_resume;
 
-/* The one positional argument that most commands take: the container's ID. */
-int command_id(int argc, char **argv, int optind_now, const char **id, struct error *e);
 /* A message on the log in the chosen format. */
 void command_log(const struct global_options *g, const char *level, const char *text);
 

@@ -326,15 +326,22 @@ static int parse_rest(const struct source *s, const struct place *top, struct co
 	return r == 0 ? get_object(s, top, "annotations", &c->annotations) : r;
 }
 
-int config_from_json(json_t *json, const char *name, const char *bundle, struct config *c,
-		     struct error *e)
+char *config_where(const struct config *c, const char *field)
+{
+	return field_where(c->file, c->given, field);
+}
+
+int config_from_json(json_t *json, const char *name, json_t *given, const char *bundle,
+		     struct config *c, struct error *e)
 {
 	struct place top = {json, ""};
 	struct source s = {.e = e};
 	int r;
 
-	*c = (struct config){.json = json, .file = xstrdup(name), .bundle = xstrdup(bundle)};
+	*c = (struct config){
+	    .json = json, .given = given, .file = xstrdup(name), .bundle = xstrdup(bundle)};
 	s.file = c->file;
+	s.given = given;
 	if (!json_is_object(json))
 		return error_set(e, -EINVAL, "%s: must be a JSON object", c->file);
 	r = check_version(&s, &top);
@@ -402,7 +409,7 @@ int config_load(const char *bundle, const char *config_file, struct config *c, s
 	if (!json)
 		return error_set(e, -EINVAL, "%s: line %d, column %d: %s", path, jerr.line,
 				 jerr.column, jerr.text);
-	return config_from_json(json, path, dir, c, e);
+	return config_from_json(json, path, NULL, dir, c, e);
 }
 
 void config_free(struct config *c)
@@ -413,6 +420,7 @@ void config_free(struct config *c)
 	config_process_free(&c->process);
 	json_decref(c->devices);
 	json_decref(c->json);
+	json_decref(c->given);
 	free(c->file);
 	free(c->bundle);
 	free(c->rootfs);

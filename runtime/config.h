@@ -31,10 +31,11 @@ struct config_limits { /* linux.resources; -1: not given */
 };
 
 struct config {
-	json_t *json; /* owned */
-	char *file;   /* owned: its path, for errors */
-	char *bundle; /* owned, absolute */
-	char *rootfs; /* owned, absolute */
+	json_t *json;  /* owned */
+	json_t *given; /* owned, or NULL; see config_from_json */
+	char *file;    /* owned: its path, for errors */
+	char *bundle;  /* owned, absolute */
+	char *rootfs;  /* owned, absolute */
 	bool readonly;
 	const char *hostname, *domainname;
 	struct config_process process;
@@ -52,9 +53,12 @@ struct config {
 /* Reads and checks BUNDLE/config.json (or config_file if not NULL). */
 MUST_CHECK int config_load(const char *bundle, const char *config_file, struct config *c,
 			   struct error *e);
-/* Checks a configuration that is there already (takes json). */
-MUST_CHECK int config_from_json(json_t *json, const char *name, const char *bundle,
+/* Checks a configuration that is there already (takes json and given). given, or NULL: an object
+ * that names in the user's words what he gave for a field ("root.path": "--rootfs /x"). */
+MUST_CHECK int config_from_json(json_t *json, const char *name, json_t *given, const char *bundle,
 				struct config *c, struct error *e);
+/* Where a field stands, for errors: "FILE: FIELD", or the user's own words. Owned. */
+char *config_where(const struct config *c, const char *field);
 void config_free(struct config *c);
 
 /* A "process" object alone (exec --process). name: where it stands, "" for the top. */

@@ -3,20 +3,38 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/mem.h"
 
+char *field_where(const char *file, const json_t *given, const char *field)
+{
+	const char *option;
+	json_t *value;
+
+	/* Named by the field itself or by the object around it. */
+	json_object_foreach((json_t *)given, option, value)
+	{
+		size_t n = strlen(option);
+
+		if (strncmp(option, field, n) == 0 && (!field[n] || field[n] == '.'))
+			return xasprintf("%s: %s", file, json_string_value(value));
+	}
+	return xasprintf("%s: %s", file, field);
+}
+
 int bad_field(const struct source *s, const struct place *p, const char *key, const char *fmt, ...)
 {
-	SCOPED_FREE char *what = NULL;
+	SCOPED_FREE char *what = NULL, *field = NULL, *where = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
 	if (vasprintf(&what, fmt, ap) < 0)
 		what = NULL;
 	va_end(ap);
-	return error_set(s->e, -EINVAL, "%s: %s%s%s: %s", s->file, p->name,
-			 *p->name && key ? "." : "", key ? key : "", what ? what : "invalid");
+	field = xasprintf("%s%s%s", p->name, *p->name && key ? "." : "", key ? key : "");
+	where = field_where(s->file, s->given, field);
+	return error_set(s->e, -EINVAL, "%s: %s", where, what ? what : "invalid");
 }
 
 static const char *type_name(const json_t *v)

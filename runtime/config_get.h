@@ -7,7 +7,8 @@
 #include "runtime/error.h"
 
 struct source {
-	const char *file; /* named in errors */
+	const char *file;    /* named in errors */
+	const json_t *given; /* what the user gave for which field, or NULL */
 	struct error *e;
 };
 
@@ -17,6 +18,8 @@ struct place {
 	const char *name;
 };
 
+/* "FILE: FIELD", or in the user's own words ("do: --mount /a:/b"). Owned. */
+char *field_where(const char *file, const json_t *given, const char *field);
 /* "FILE: FIELD: message"; key may be NULL (the place itself). Returns -EINVAL. */
 int bad_field(const struct source *s, const struct place *p, const char *key, const char *fmt, ...)
     PRINTF_LIKE(4, 5);

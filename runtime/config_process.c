@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "runtime/config.h"
 #include "runtime/config_get.h"
+#include "runtime/json_text.h"
 
 static const char *const cap_names[] = {
     [CAP_CHOWN] = "CHOWN",
@@ -199,7 +200,7 @@ static int parse_command(const struct source *s, const struct place *p, struct c
 		return r;
 	json_object_set_new(cp->request, "args", json_copy((json_t *)args));
 	json_object_set_new(cp->request, "env", env ? json_copy((json_t *)env) : json_array());
-	json_object_set_new(cp->request, "cwd", json_string(cp->cwd));
+	json_object_set_new(cp->request, "cwd", json_bytes(cp->cwd));
 	return 0;
 }
 
@@ -238,7 +239,7 @@ static int parse_rest(const struct source *s, const struct place *p, struct conf
 int config_process_parse(const json_t *o, const char *file, const char *name,
 			 struct config_process *cp, struct error *e)
 {
-	const struct source s = {file, e};
+	const struct source s = {.file = file, .e = e};
 	const struct place p = {o, name};
 	int r;
 

@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "runtime/client.h"
 #include "runtime/exports.h"
+#include "runtime/json_text.h"
 #include "runtime/mountpoints.h"
 #include "runtime/spawn.h"
 
@@ -26,9 +27,19 @@ static int make_mountpoints(const struct config *c, struct error *e)
 {
 	SCOPED_FD int root = host_openat(AT_FDCWD, c->rootfs, O_PATH | O_DIRECTORY, 0);
 
-	if (root < 0)
-		return error_errno(e, root, "%s: root.path: %s", c->file, c->rootfs);
+	if (root < 0) {
+		SCOPED_FREE char *where = config_where(c, "root.path");
+
+		return error_errno(e, root, "%s: %s", where, c->rootfs);
+	}
 	return mountpoints_make(root, c, e);
+}
+
+static int wrap_field(struct error *e, const struct config *c, const char *field)
+{
+	SCOPED_FREE char *where = config_where(c, field);
+
+	return error_wrap(e, "%s", where);
 }
 
 static int open_exports(struct launch *l, struct exports *x, struct error *e)
@@ -39,7 +50,7 @@ static int open_exports(struct launch *l, struct exports *x, struct error *e)
 	int r = exports_add(x, c->rootfs, c->readonly || l->overlay, false, !host_root, e);
 
 	if (r < 0)
-		return error_wrap(e, "%s: root.path", c->file);
+		return wrap_field(e, c, "root.path");
 	if (c->readonly && !l->overlay) {
 		r = make_mountpoints(c, e);
 		if (r < 0)
@@ -54,8 +65,11 @@ static int open_exports(struct launch *l, struct exports *x, struct error *e)
 		path = m->source[0] == '/' ? xstrdup(m->source)
 					   : xasprintf("%s/%s", c->bundle, m->source);
 		r = exports_add(x, path, m->flags & MS_RDONLY, true, m->flags & MS_REC, e);
-		if (r < 0)
-			return error_wrap(e, "%s: mounts[%zu].source", c->file, i);
+		if (r < 0) {
+			SCOPED_FREE char *field = xasprintf("mounts[%zu].source", i);
+
+			return wrap_field(e, c, field);
+		}
 	}
 	return 0;
 }
@@ -64,10 +78,10 @@ static int open_exports(struct launch *l, struct exports *x, struct error *e)
 
 static json_t *mount_request(const struct config_mount *m, const struct exports *x, size_t *next)
 {
-	json_t *o = json_pack("{ss,ss,ss,ss,sI,sI}", "type", m->type, "source",
-			      m->source ? m->source : "none", "destination", m->destination, "data",
-			      m->data, "flags", (json_int_t)m->flags, "propagation",
-			      (json_int_t)m->propagation);
+	json_t *o = json_pack("{ss,so,so,so,sI,sI}", "type", m->type, "source",
+			      json_bytes(m->source ? m->source : "none"), "destination",
+			      json_bytes(m->destination), "data", json_bytes(m->data), "flags",
+			      (json_int_t)m->flags, "propagation", (json_int_t)m->propagation);
 
 	if (m->bind) {
 		json_object_set_new(o, "export", json_integer((json_int_t)*next));
@@ -131,16 +145,17 @@ static json_t *create_request(const struct launch *l, const struct exports *x)
 				 c->readonly, "overlay", l->overlay);
 
 	return json_pack(
-	    "{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,so,so,so,so,so,sO*,sO}", "op", "create", "id",
+	    "{ss,ss,ss,ss,ss,sO*,sI,sI,si,sb,sb,so,so,so,so,so,sO*,sO}", "op", "create", "id",
 	    l->state.id, "hostname", c->hostname ? c->hostname : "garrison", "domainname",
 	    c->domainname ? c->domainname : "(none)", "cgroup",
 	    l->state.cgroup_path ? l->state.cgroup_path : "/", "bound",
 	    json_object_get(caps, "bounding"), "memoryLimit",
 	    (json_int_t)max(c->limits.memory, (int64_t)0), "pidsLimit",
 	    (json_int_t)max(c->limits.pids, (int64_t)0), "ncpus", count_cpus(&c->limits),
-	    "terminal", c->process.terminal, "root", root, "mounts", mounts_request(c, x),
-	    "devices", list_or_empty(c->devices), "masked", list_or_empty(c->masked), "readonly",
-	    list_or_empty(c->read_only_paths), "sysctl", c->sysctl, "process", c->process.request);
+	    "terminal", c->process.terminal, "init", l->init, "root", root, "mounts",
+	    mounts_request(c, x), "devices", list_or_empty(c->devices), "masked",
+	    list_or_empty(c->masked), "readonly", list_or_empty(c->read_only_paths), "sysctl",
+	    c->sysctl, "process", c->process.request);
 }
 
 /* Adds stdio or the terminal's slave behind the exports' channels. */

@@ -20,6 +20,8 @@ struct launch {
 	bool foreground; /* logs may go to our stderr */
 	bool overlay;	 /* keep writes to the root in memory */
 	bool no_cgroup;
+	bool init;  /* the process runs below an init of the sentry's, not as pid 1 */
+	int status; /* of run_foreground: the wait status */
 	unsigned short rows, cols;
 };
 

@@ -1,7 +1,6 @@
 /* The `garrison` command: global options, then one of the commands in the table. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -15,83 +14,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "runtime/command.h"
+#include "runtime/json_text.h"
 
-static const struct command {
-	const char *name;
-	cmd_fn *fn;
-	const char *usage, *summary;
-} commands[] = {
-    {"run", cmd_run, "[options] ID", "create and start a container, wait for its end"},
-    {"create", cmd_create, "[options] ID", "create a container"},
-    {"start", cmd_start, "ID", "start a created container"},
-    {"exec", cmd_exec, "[options] ID [--] COMMAND...", "run a command in a container"},
-    {"do", cmd_do, "[options] [--] COMMAND...", "run a command in a sandbox of its own"},
-    {"kill", cmd_kill, "[--all] ID [SIGNAL]", "send a signal (default: TERM)"},
-    {"wait", cmd_wait, "ID", "wait for the container's end, print its exit code"},
-    {"delete", cmd_delete, "[--force] ID", "remove a stopped container"},
-    {"state", cmd_state, "ID", "print the state as JSON"},
-    {"list", cmd_list, "[--quiet] [--format json|table]", "list containers"},
-    {"ps", cmd_ps, "[--format json|table] ID", "list the container's processes"},
-    {"pause", cmd_pause, "ID", "stop all processes of the container"},
-    {"resume", cmd_resume, "ID", "let them go on"},
-    {"debug", cmd_debug, "ID", "print the container's tasks and their system calls"},
-    {"spec", cmd_spec, "[--bundle DIR]", "write a default config.json"},
-    {"features", cmd_features, "", "print the supported OCI features as JSON"},
-};
-
-static void usage(FILE *out)
-{
-	fprintf(out, "usage: garrison [global options] COMMAND [options] [arguments]\n\n"
-		     "Runs containers on a kernel in user space.\n\nCommands:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-9s %-33s %s\n", commands[i].name, commands[i].usage,
-			commands[i].summary);
-	fprintf(out,
-		"\nGlobal options:\n"
-		"  --root DIR              state directory (default /run/garrison)\n"
-		"  --log FILE              write errors to FILE as well\n"
-		"  --log-format text|json  (default text)\n"
-		"  --debug                 log more\n"
-		"  --debug-log FILE        where the logs of all processes go (default stderr)\n"
-		"  --strace                log every system call of the guest\n"
-		"  --platform systrap|ptrace\n"
-		"  --overlay memory        keep writes to the root file system in memory\n"
-		"  --version, --help\n");
-}
-
-enum {
-	OPT_ROOT = 256,
-	OPT_LOG,
-	OPT_LOG_FORMAT,
-	OPT_DEBUG,
-	OPT_DEBUG_LOG,
-	OPT_STRACE,
-	OPT_PLATFORM,
-	OPT_OVERLAY,
-	OPT_SYSTEMD,
-	OPT_NO_SPIN,
-	OPT_NO_CONFINE,
-	OPT_CGROUP_MANAGER,
-	OPT_VERSION,
-	OPT_HELP,
-};
-
-static const struct option long_options[] = {
-    {"root", required_argument, NULL, OPT_ROOT},
-    {"log", required_argument, NULL, OPT_LOG},
-    {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
-    {"debug", no_argument, NULL, OPT_DEBUG},
-    {"debug-log", required_argument, NULL, OPT_DEBUG_LOG},
-    {"strace", no_argument, NULL, OPT_STRACE},
-    {"platform", required_argument, NULL, OPT_PLATFORM},
-    {"overlay", required_argument, NULL, OPT_OVERLAY},
-    {"systemd-cgroup", no_argument, NULL, OPT_SYSTEMD},
-    {"cgroup-manager", required_argument, NULL, OPT_CGROUP_MANAGER},
-    {"no-spin", no_argument, NULL, OPT_NO_SPIN},
-    {"unsafe-no-confinement", no_argument, NULL, OPT_NO_CONFINE},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+static const struct command *const commands[] = {
+    &cmd_run,	 &cmd_create, &cmd_start, &cmd_exec,	 &cmd_do, &cmd_kill,
+    &cmd_wait,	 &cmd_delete, &cmd_state, &cmd_list,	 &cmd_ps, &cmd_pause,
+    &cmd_resume, &cmd_debug,  &cmd_spec,  &cmd_features,
 };
 
 static int choose(const char *option, const char *value, const char *a, const char *b,
@@ -99,85 +27,114 @@ static int choose(const char *option, const char *value, const char *a, const ch
 {
 	if (strcmp(value, a) == 0)
 		return 0;
-	if (b && strcmp(value, b) == 0)
+	if (strcmp(value, b) == 0)
 		return 1;
-	return error_set(e, -EINVAL, "--%s %s: must be %s%s%s", option, value, a, b ? " or " : "",
-			 b ? b : "");
+	return error_set(e, -EINVAL, "--%s %s: must be %s or %s", option, value, a, b);
 }
 
-static int set_mode(struct global_options *g, int c, const char *arg, struct error *e)
+static int set_log_format(void *to, const char *arg, struct error *e)
 {
-	int r = 0;
+	struct global_options *g = to;
+	int r = choose("log-format", arg, "text", "json", e);
 
-	switch (c) {
-	case OPT_LOG_FORMAT:
-		r = choose("log-format", arg, "text", "json", e);
-		g->log_json = r == 1;
-		break;
-	case OPT_PLATFORM:
-		r = choose("platform", arg, "systrap", "ptrace", e);
-		g->platform = arg;
-		break;
-	case OPT_OVERLAY:
-		r = choose("overlay", arg, "memory", "none", e);
-		g->overlay_memory = r == 0;
-		break;
-	case OPT_SYSTEMD:
-		return error_set(e, -ENOTSUP,
-				 "--systemd-cgroup: the systemd driver is not supported yet; use "
-				 "the cgroupfs driver");
-	case OPT_CGROUP_MANAGER:
-		r = choose("cgroup-manager", arg, "cgroupfs", "disabled", e);
-		break;
-	}
+	g->log_json = r == 1;
 	return min(r, 0);
 }
 
-static int set_option(struct global_options *g, int c, const char *arg, struct error *e)
+static int set_platform(void *to, const char *arg, struct error *e)
 {
-	switch (c) {
-	case OPT_ROOT:
-		g->root = arg;
-		return 0;
-	case OPT_LOG:
-		g->log = arg;
-		return 0;
-	case OPT_DEBUG:
-		g->debug = true;
-		return 0;
-	case OPT_DEBUG_LOG:
-		g->debug_log = arg;
-		return 0;
-	case OPT_STRACE:
-		g->strace = true;
-		return 0;
-	case OPT_NO_SPIN:
-		g->no_spin = true;
-		return 0;
-	case OPT_NO_CONFINE:
-		g->no_confinement = true;
-		return 0;
-	case OPT_VERSION:
-		printf("garrison version %s\nspec: %s\n", GARRISON_VERSION, OCI_VERSION);
-		exit(0);
-	case OPT_HELP:
-		usage(stdout);
-		exit(0);
-	case '?':
-		return error_set(e, -EINVAL,
-				 "unknown or incomplete global option; see garrison "
-				 "--help");
-	}
-	return set_mode(g, c, arg, e);
+	((struct global_options *)to)->platform = arg;
+	return min(choose("platform", arg, "systrap", "ptrace", e), 0);
 }
 
-static int parse(struct global_options *g, int argc, char **argv, struct error *e)
+static int set_overlay(void *to, const char *arg, struct error *e)
 {
-	int c, r = 0;
+	int r = choose("overlay", arg, "memory", "none", e);
 
-	while (r == 0 && (c = getopt_long(argc, argv, "+", long_options, NULL)) != -1)
-		r = set_option(g, c, optarg, e);
-	return r;
+	((struct global_options *)to)->overlay_memory = r == 0;
+	return min(r, 0);
+}
+
+static int set_cgroup_manager(void *to, const char *arg, struct error *e)
+{
+	return min(choose("cgroup-manager", arg, "cgroupfs", "disabled", e), 0);
+}
+
+static int refuse_systemd(void *to, const char *arg, struct error *e)
+{
+	return error_set(e, -ENOTSUP,
+			 "--systemd-cgroup: the systemd driver is not supported yet; use the "
+			 "cgroupfs driver");
+}
+
+static int show_version(void *to, const char *arg, struct error *e)
+{
+	printf("garrison version %s\nspec: %s\n", GARRISON_VERSION, OCI_VERSION);
+	exit(0);
+}
+
+static int show_overview(void *to, const char *arg, struct error *e);
+
+static const struct option_def global_options[] = {
+    {"root", 0, "DIR", "where state is kept (default: /run/garrison)",
+     OPT_STRING(struct global_options, root)},
+    {"log", 0, "FILE", "write errors to FILE as well", OPT_STRING(struct global_options, log)},
+    {"log-format", 0, "text|json", "the format of that file (default: text)", .fn = set_log_format},
+    {"debug", 0, NULL, "log more", OPT_FLAG(struct global_options, debug)},
+    {"debug-log", 0, "FILE", "where the logs of all processes go (default: stderr)",
+     OPT_STRING(struct global_options, debug_log)},
+    {"strace", 0, NULL, "log every system call of the guest",
+     OPT_FLAG(struct global_options, strace)},
+    {"platform", 0, "systrap|ptrace", "how system calls are caught", .fn = set_platform},
+    {"overlay", 0, "memory|none", "memory: keep writes to the root file system in memory",
+     .fn = set_overlay},
+    {"systemd-cgroup", 0, NULL, NULL, .fn = refuse_systemd},
+    {"cgroup-manager", 0, "cgroupfs|disabled", NULL, .fn = set_cgroup_manager},
+    {"no-spin", 0, NULL, "never spin while waiting for the other side",
+     OPT_FLAG(struct global_options, no_spin)},
+    {"unsafe-no-confinement", 0, NULL, "for debugging: our processes keep their privileges",
+     OPT_FLAG(struct global_options, no_confinement)},
+    {"version", 'v', NULL, "print the versions", .fn = show_version},
+    {"help", 'h', NULL, "this text; garrison COMMAND --help tells of a command's options",
+     .fn = show_overview},
+    {0},
+};
+
+static const struct command_line garrison = {
+    .name = "",
+    .arguments = "COMMAND...",
+    .summary = "Runs containers on a kernel in user space.",
+    .options = global_options,
+};
+
+static int show_overview(void *to, const char *arg, struct error *e)
+{
+	options_help(&garrison);
+	printf("\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command_line *l = &commands[i]->line;
+
+		printf("  %-9s %-26s %s\n", l->name, l->arguments ? l->arguments : "", l->summary);
+	}
+	exit(0);
+}
+
+static char *log_line(const struct global_options *g, const char *level, const char *text,
+		      const char *stamp)
+{
+	SCOPED_FREE char *quoted = NULL;
+	json_t *msg = json_readable(text), *o;
+	char *line;
+
+	if (!g->log_json) {
+		quoted = json_dumps(msg, JSON_ENCODE_ANY);
+		json_decref(msg);
+		return xasprintf("time=\"%s\" level=%s msg=%s", stamp, level, quoted);
+	}
+	o = json_pack("{ss,so,ss}", "level", level, "msg", msg, "time", stamp);
+	line = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return line;
 }
 
 void command_log(const struct global_options *g, const char *level, const char *text)
@@ -190,14 +147,7 @@ void command_log(const struct global_options *g, const char *level, const char *
 	if (!g->log)
 		return;
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-	if (g->log_json) {
-		json_t *o = json_pack("{ss,ss,ss}", "level", level, "msg", text, "time", stamp);
-
-		line = o ? json_dumps(o, JSON_COMPACT) : NULL;
-		json_decref(o);
-	} else {
-		line = xasprintf("time=\"%s\" level=%s msg=\"%s\"", stamp, level, text);
-	}
+	line = log_line(g, level, text, stamp);
 	fd = host_openat(AT_FDCWD, g->log, O_WRONLY | O_APPEND | O_CREAT, 0644);
 	if (fd < 0 || !line) {
 		fprintf(stderr, "garrison: cannot write the log %s: %s\n", g->log, strerror(-fd));
@@ -205,17 +155,6 @@ void command_log(const struct global_options *g, const char *level, const char *
 	}
 	dprintf(fd, "%s\n", line);
 	host_close(fd);
-}
-
-int command_id(int argc, char **argv, int index, const char **id, struct error *e)
-{
-	if (index >= argc)
-		return error_set(e, -EINVAL, "%s: container ID missing", argv[0]);
-	if (index + 1 < argc)
-		return error_set(e, -EINVAL, "%s: unexpected argument \"%s\" behind the ID",
-				 argv[0], argv[index + 1]);
-	*id = argv[index];
-	return 0;
 }
 
 static int report(const struct global_options *g, int r, struct error *e)
@@ -231,17 +170,24 @@ static int report(const struct global_options *g, int r, struct error *e)
 
 static int dispatch(struct global_options *g, int argc, char **argv, struct error *e)
 {
-	if (argc < 1) {
-		usage(stderr);
-		return 1;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, argv[0]) != 0)
-			continue;
-		optind = 0; /* getopt starts anew, with "+" */
-		return commands[i].fn(g, argc, argv, e);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i]->line.name, argv[0]) == 0)
+			return commands[i]->fn(g, argc, argv, e);
 	return error_set(e, -EINVAL, "unknown command \"%s\"; see garrison --help", argv[0]);
+}
+
+/* Before anything is done: an engine that cannot read the log would be told nothing. */
+static int check_log(struct global_options *g, struct error *e)
+{
+	const char *path = g->log;
+	int fd = path ? host_openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0644) : -1;
+
+	if (!path)
+		return 0;
+	if (fd >= 0)
+		return host_close(fd), 0;
+	g->log = NULL;
+	return error_errno(e, fd, "--log: cannot open %s", path);
 }
 
 /* Engines may start us with 0, 1 or 2 closed; then a file of ours would get that number. */
@@ -258,23 +204,26 @@ int main(int argc, char **argv)
 {
 	struct global_options g = {.platform = "systrap"};
 	struct error e = {0};
-	int r;
+	int first, r;
 
 	open_standard_fds();
 	/* What a careless caller left open must not reach our long-lived processes. */
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		log_debug("cannot mark inherited fds");
 	signal(SIGPIPE, SIG_IGN);
-	r = parse(&g, argc, argv, &e);
+	first = options_parse(&garrison, &g, argc, argv, &e);
+	r = min(first, 0);
 	if (!g.root)
 		g.root = getenv("GARRISON_ROOT");
 	if (!g.root)
 		g.root = "/run/garrison";
 	if (r == 0)
+		r = check_log(&g, &e);
+	if (r == 0)
 		log_init("garrison", 2, g.debug ? LOG_DEBUG : LOG_WARN);
 	log_debug("started");
 	if (r == 0)
-		r = dispatch(&g, argc - optind, argv + optind, &e);
+		r = dispatch(&g, argc - first, argv + first, &e);
 	log_debug("done");
 	return r < 0 ? report(&g, r, &e) : r;
 }

@@ -81,6 +81,15 @@ static bool inside_earlier_mount(const struct config *c, size_t index)
 	return false;
 }
 
+static int cannot_make(const struct config *c, size_t index, int err, struct error *e)
+{
+	SCOPED_FREE char *field = xasprintf("mounts[%zu].destination", index);
+	SCOPED_FREE char *where = config_where(c, field);
+
+	return error_errno(e, err, "%s: cannot make %s in %s", where, c->mounts[index].destination,
+			   c->rootfs);
+}
+
 int mountpoints_make(int root, const struct config *c, struct error *e)
 {
 	for (size_t i = 0; i < c->nmounts; i++) {
@@ -93,9 +102,7 @@ int mountpoints_make(int root, const struct config *c, struct error *e)
 			continue;
 		r = make_path(root, m->destination, file);
 		if (r < 0)
-			return error_errno(e, r,
-					   "%s: mounts[%zu].destination: cannot make %s in %s",
-					   c->file, i, m->destination, c->rootfs);
+			return cannot_make(c, i, r, e);
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "common/host.h"
 #include "common/host_setup.h"
 #include "common/mem.h"
+#include "runtime/json_text.h"
 
 #define STATE_MAX (4u << 20)
 
@@ -122,13 +123,13 @@ static void ref_from_json(struct process_ref *p, const json_t *o)
 
 static json_t *to_json(const struct state *st)
 {
-	json_t *o = json_pack("{ss,ss*,ss*,ss*,ss*,sO*,sO*,sO*,si,sb,sb,sb,so,so,so}", "id", st->id,
-			      "bundle", st->bundle, "rootfs", st->rootfs, "created", st->created,
-			      "cgroupPath", st->cgroup_path, "annotations", st->annotations,
-			      "cgroupDirs", st->cgroup_dirs, "hooks", st->hooks, "owner", st->owner,
-			      "started", st->started, "terminal", st->terminal, "paused",
-			      st->paused, "monitor", ref_to_json(&st->monitor), "sentry",
-			      ref_to_json(&st->sentry), "gofer", ref_to_json(&st->gofer));
+	json_t *o = json_pack(
+	    "{ss,so*,so*,ss*,ss*,sO*,sO*,sO*,si,sb,sb,sb,so,so,so}", "id", st->id, "bundle",
+	    json_readable(st->bundle), "rootfs", json_readable(st->rootfs), "created", st->created,
+	    "cgroupPath", st->cgroup_path, "annotations", st->annotations, "cgroupDirs",
+	    st->cgroup_dirs, "hooks", st->hooks, "owner", st->owner, "started", st->started,
+	    "terminal", st->terminal, "paused", st->paused, "monitor", ref_to_json(&st->monitor),
+	    "sentry", ref_to_json(&st->sentry), "gofer", ref_to_json(&st->gofer));
 
 	return o;
 }
@@ -280,16 +281,4 @@ int state_exit_status(const struct state *st)
 	if (r < 0)
 		return r;
 	return *text ? atoi(text) : -ENOENT; /* made, but not written: the monitor was killed */
-}
-
-int state_write_exit(const struct state *st, int wait_status)
-{
-	char text[16];
-	SCOPED_FD int fd =
-	    host_openat(st->dir_fd, "exit-status", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	if (fd < 0)
-		return fd;
-	snprintf(text, sizeof(text), "%d\n", wait_status);
-	return host_write_full(fd, text, strlen(text));
 }

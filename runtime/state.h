@@ -63,7 +63,6 @@ enum container_status state_status(const struct state *st);
 json_t *state_to_oci(const struct state *st);
 /* What the monitor left: a wait status, or -ENOENT. */
 int state_exit_status(const struct state *st);
-MUST_CHECK int state_write_exit(const struct state *st, int wait_status);
 
 struct process_ref process_ref_of(int pid);
 bool process_alive(const struct process_ref *p);

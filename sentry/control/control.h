@@ -15,8 +15,10 @@
  * start     id                                          pid
  * exec      id, process, stdio or tty, wait             pid; with "wait": as if an owner's
  *                                                       "wait" had followed
- * wait      id, pid (0: init), owner                    status (a wait status)
- * signal    id, pid (0: init), signal, all
+ * wait      id, pid (0: init), owner                    exited, status (a wait status); below an
+ *                                                       init without program before that, each
+ *                                                       time it stops: stopped (the signal)
+ * signal    id, pid (0: init), signal, all, group       group: as its terminal would, to its group
  * ps        id                                          processes
  * resize    id, pid, rows, cols
  * state     id                                          status, pid

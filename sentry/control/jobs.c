@@ -11,6 +11,7 @@
 #include "sentry/fs/hostfile.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tty/tty.h"
+#include "sentry/kernel/wait.h"
 
 struct pending_wait {
 	struct list node; /* in job->waits */
@@ -32,6 +33,8 @@ void job_free(struct job *job)
 	list_del(&job->node);
 	if (job->process) {
 		waitq_del(&job->waiter);
+		if (job->below_init)
+			waitq_del(&job->stop_waiter);
 		process_put(job->process);
 	}
 	if (job->tty)
@@ -51,6 +54,9 @@ struct job *job_new(struct container *c, struct process_spec *spec, bool is_init
 	list_init(&job->waiter.node);
 	job->waiter.events = UINT32_MAX;
 	job->waiter.wake = note_exit;
+	list_init(&job->stop_waiter.node);
+	job->stop_waiter.events = UINT32_MAX;
+	job->stop_waiter.wake = note_exit;
 	list_add_tail(&jobs, &job->node);
 	return job;
 }
@@ -134,6 +140,7 @@ static int start_task(struct request *rq, struct job *job, struct file *stdio[3]
 	    .limits = spec->limits,
 	    .umask = spec->umask,
 	    .oom_score_adj = spec->oom_score_adj,
+	    .init = job->below_init,
 	};
 	r = task_start(&start, &job->process);
 	if (r < 0)
@@ -157,6 +164,8 @@ int job_start(struct request *rq, struct job *job)
 	job->spec = NULL;
 	job->pid = job->process->tgid;
 	waitq_add(&job->process->pidfd_wq, &job->waiter);
+	if (job->below_init)
+		waitq_add(&job->container->init->wait_wq, &job->stop_waiter);
 	/* It may have exited before the waiter was there. */
 	control_wake();
 	return 0;
@@ -178,6 +187,18 @@ static void answer_waits(struct job *job)
 	}
 }
 
+/* Its starter on the host may want to stop as well, so that its shell takes notice. */
+static void tell_stop(struct job *job)
+{
+	int sig = job->below_init && !job->exited ? process_take_stop(job->process) : 0;
+	struct pending_wait *w;
+
+	if (!sig)
+		return;
+	list_for_each (w, &job->waits, node)
+		connection_reply(w->conn, json_pack("{si}", "stopped", sig), 0, NULL);
+}
+
 static bool all_exited(struct container *c)
 {
 	struct job *job;
@@ -193,7 +214,10 @@ void jobs_reap(void)
 	struct job *job;
 
 	list_for_each (job, &jobs, node) {
-		if (!job->process || job->exited || !process_exited(job->process, &job->status))
+		if (!job->process || job->exited)
+			continue;
+		tell_stop(job);
+		if (!process_exited(job->process, &job->status))
 			continue;
 		job->exited = true;
 		log_debug("pid %d of %s exited: %#x", job->pid, job->container->id, job->status);

@@ -22,9 +22,11 @@ struct job {
 	struct process *process;   /* owned; NULL until started */
 	struct tty *tty;	   /* owned; NULL without terminal */
 	bool is_init, exited;
+	bool below_init; /* started below an init without a program */
 	int pid, status;
-	struct waiter waiter; /* on process->pidfd_wq */
-	struct list waits;    /* struct pending_wait.node */
+	struct waiter waiter;	   /* on process->pidfd_wq */
+	struct waiter stop_waiter; /* on its parent's wait_wq, if it has one */
+	struct list waits;	   /* struct pending_wait.node */
 };
 
 struct process_spec;

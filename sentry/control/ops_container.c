@@ -2,7 +2,7 @@
  * create, start, state, destroy, debug, shutdown.
  *
  * create: {id, hostname, domainname, cgroup, bound (capability bits), memoryLimit,
- * pidsLimit, ncpus, terminal, root: {export, source, readonly, overlay, shared},
+ * pidsLimit, ncpus, terminal, init (the process runs below one), root: {export, source, readonly, overlay, shared},
  * mounts: [{type, source, destination, data, flags, propagation, export, shared, file}],
  * sysctl: {name: value}, devices: [{path, mode, major, minor, uid, gid}], masked: [], readonly: [], process,
  * stdio | tty}. Numbers under "export", "stdio" and "tty" index the message's fds.
@@ -152,7 +152,7 @@ int op_create(struct request *rq)
 		container_free(c);
 		return r;
 	}
-	job_new(c, spec, true);
+	job_new(c, spec, true)->below_init = json_get_bool(rq->body, "init");
 	return 0;
 }
 

@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "sentry/control/control.h"
 #include "sentry/control/ops.h"
 #include "sentry/control/process_spec.h"
+#include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tty/tty.h"
 
@@ -83,6 +85,8 @@ static int signal_job(struct request *rq, struct job *job, int sig, const siginf
 {
 	if (job->exited)
 		return request_fail(rq, -ESRCH, "os: process already finished");
+	if (job->process && json_get_bool(rq->body, "group"))
+		return signal_pgrp_of(job->process, sig, NULL);
 	if (job->process)
 		return signal_process(job->process, sig, info);
 	/* Created, not started: it has no handlers yet, so it just ends. */
@@ -113,21 +117,49 @@ int op_signal(struct request *rq)
 	return r < 0 ? r : signal_job(rq, job, sig, info);
 }
 
-static json_t *describe(struct process *p)
+/* One line for people: what is neither UTF-8 nor printable becomes '?', NULs become blanks. */
+static json_t *line(struct text *text)
 {
-	json_t *o = json_pack("{si}", "pid", p->tgid);
-	struct task *t = task_find(p->container, p->tgid);
+	json_t *o;
 
-	if (t) {
-		char comm[sizeof(t->comm)];
+	while (text->len && (text->buf[text->len - 1] == '\0' || text->buf[text->len - 1] == '\n'))
+		text->len--;
+	for (size_t i = 0; i < text->len; i++)
+		if (text->buf[i] == '\0')
+			text->buf[i] = ' ';
+		else if ((unsigned char)text->buf[i] < ' ')
+			text->buf[i] = '?';
+	o = json_stringn(text->len ? text->buf : "", text->len);
+	for (size_t i = 0; !o && i < text->len; i++)
+		if (text->buf[i] & 0x80)
+			text->buf[i] = '?';
+	return o ? o : json_stringn(text->buf, text->len);
+}
 
-		mutex_lock(&t->alloc_lock);
-		memcpy(comm, t->comm, sizeof(comm));
-		mutex_unlock(&t->alloc_lock);
-		comm[sizeof(comm) - 1] = '\0';
-		json_object_set_new(o, "comm", json_stringn_nocheck(comm, strlen(comm)));
-		task_put(t);
-	}
+static int stub_pid(struct task *t)
+{
+	struct mm *mm = task_get_mm(t);
+	int pid = mm ? pf_space_pid(mm->space) : 0;
+
+	if (mm)
+		mm_put(mm);
+	return pid;
+}
+
+static json_t *describe(struct process *p, struct task *t)
+{
+	const struct proc_subject subject = {.p = p, .t = t, .whole = true};
+	struct text stat = {0}, command = {0};
+	struct cred *cred = task_get_cred(t);
+	json_t *o;
+
+	if (proc_show_stat(&subject, &stat) < 0 || proc_show_cmdline(&subject, &command) < 0)
+		log_debug("process %d has gone", p->tgid);
+	o = json_pack("{si,si,so,so}", "uid", (int)cred->euid, "stub", stub_pid(t), "stat",
+		      line(&stat), "command", line(&command));
+	cred_put(cred);
+	text_fini(&stat);
+	text_fini(&command);
 	return o;
 }
 
@@ -145,8 +177,13 @@ int op_ps(struct request *rq)
 
 		if (!p)
 			return 0;
+		struct task *t = task_find(c, p->tgid);
+
 		pid = p->tgid;
-		json_array_append_new(list, describe(p));
+		if (t) {
+			json_array_append_new(list, describe(p, t));
+			task_put(t);
+		}
 		process_put(p);
 	}
 }

@@ -15,6 +15,48 @@ int request_fail(struct request *rq, int err, const char *fmt, ...)
 	return err;
 }
 
+/* The bytes that the characters up to U+00FF of a UTF-8 text stand for. */
+static json_t *from_latin1(const char *text)
+{
+	SCOPED_FREE char *buf = xmalloc(strlen(text) + 1);
+	size_t n = 0;
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p >= 0x80 && p[1]) {
+			buf[n++] = (char)(*p << 6 | (p[1] & 0x3f));
+			p++;
+		} else {
+			buf[n++] = (char)*p;
+		}
+	}
+	return json_stringn_nocheck(buf, n);
+}
+
+json_t *request_decode(json_t *o)
+{
+	const char *latin1 = json_string_value(json_object_get(o, "latin1")), *key;
+	json_t *value, *decoded;
+	size_t i;
+
+	if (latin1) {
+		decoded = from_latin1(latin1);
+		json_decref(o);
+		return decoded;
+	}
+	/* Only objects and arrays are put back: a new value of an existing member moves nothing. */
+	json_object_foreach(o, key, value)
+	{
+		if (json_is_object(value) || json_is_array(value))
+			json_object_set_new(o, key, request_decode(json_incref(value)));
+	}
+	json_array_foreach(o, i, value)
+	{
+		if (json_is_object(value) || json_is_array(value))
+			json_array_set_new(o, i, request_decode(json_incref(value)));
+	}
+	return o;
+}
+
 const char *json_get_string(const json_t *o, const char *key, const char *def)
 {
 	const json_t *v = json_object_get(o, key);

@@ -26,6 +26,10 @@ struct request {
 /* Formats the error text and returns err (-errno). */
 int request_fail(struct request *rq, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* A request as it came, with {"latin1": TEXT} (one byte a character: what is not UTF-8) turned back
+ * into strings. Takes `o`; NULL stays NULL. */
+json_t *request_decode(json_t *o);
+
 /* Members of `o`; the default where one is absent or of another type. Borrowed. */
 const char *json_get_string(const json_t *o, const char *key, const char *def);
 int64_t json_get_int(const json_t *o, const char *key, int64_t def);

@@ -107,7 +107,8 @@ static op_fn *find_op(const char *name)
 static void handle(struct connection *conn, struct wire_msg *msg)
 {
 	json_error_t jerr;
-	json_t *body = json_loadb(msg->text, msg->len, JSON_REJECT_DUPLICATES, &jerr);
+	json_t *body =
+	    request_decode(json_loadb(msg->text, msg->len, JSON_REJECT_DUPLICATES, &jerr));
 	struct request rq = {.body = body, .msg = msg, .conn = conn};
 	const char *name = json_get_string(body, "op", "");
 	op_fn *fn = find_op(name);

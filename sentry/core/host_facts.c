@@ -9,13 +9,12 @@
 #include "common/host.h"
 #include "common/mem.h"
 
-static int cpuinfo_fd = -1, meminfo_fd = -1, loadavg_fd = -1;
+static int cpuinfo_fd = -1, meminfo_fd = -1;
 
 void host_facts_init(void)
 {
 	cpuinfo_fd = host_openat(AT_FDCWD, "/proc/cpuinfo", O_RDONLY, 0);
 	meminfo_fd = host_openat(AT_FDCWD, "/proc/meminfo", O_RDONLY, 0);
-	loadavg_fd = host_openat(AT_FDCWD, "/proc/loadavg", O_RDONLY, 0);
 }
 
 /* --- processors -------------------------------------------------------------------------- */
@@ -126,21 +125,6 @@ void host_memory(struct host_memory *out)
 	out->inactive = kib_of(text, "Inactive:");
 	out->swap_total = kib_of(text, "SwapTotal:");
 	out->swap_free = kib_of(text, "SwapFree:");
-}
-
-void host_loadavg(unsigned int load[3])
-{
-	char text[128];
-	unsigned int whole[3], cents[3];
-
-	memset(load, 0, 3 * sizeof(*load));
-	if (read_small(loadavg_fd, text, sizeof(text)) == 0)
-		return;
-	if (sscanf(text, "%u.%u %u.%u %u.%u", &whole[0], &cents[0], &whole[1], &cents[1], &whole[2],
-		   &cents[2]) != 6)
-		return;
-	for (int i = 0; i < 3; i++)
-		load[i] = whole[i] * 100 + cents[i];
 }
 
 /* --- caches --------------------------------------------------------------------------------- */

@@ -25,9 +25,6 @@ struct host_memory {
 };
 void host_memory(struct host_memory *out);
 
-/* Load averages times 100. */
-void host_loadavg(unsigned int load[3]);
-
 /* Caches as CPUID reports them (leaf 4 or 0x8000001d): false past the last. */
 struct host_cache {
 	int level, type; /* type: 1 data, 2 instruction, 3 unified */

@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "sentry/fs/mount.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/lifecycle.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/net/netns.h"
 
@@ -26,12 +27,6 @@ struct container *container_find(const char *id)
 struct container *container_first(void)
 {
 	return list_empty(&containers) ? NULL : list_first(&containers, struct container, node);
-}
-
-struct container *container_next(struct container *c)
-{
-	return c->node.next == &containers ? NULL
-					   : list_entry(c->node.next, struct container, node);
 }
 
 static void set_identity(struct container *c, const struct container_config *config)
@@ -56,6 +51,7 @@ int container_new(struct container_config *config, struct container **out, char 
 	list_init(&c->node);
 	set_identity(c, config);
 	c->pids = pid_table_new();
+	loadavg_init(c);
 	c->ipc = ipc_namespace_new();
 	c->net = net_namespace_new();
 	r = container_build_mounts(config, c->ipc, &c->mounts, error);
@@ -77,6 +73,8 @@ int container_new(struct container_config *config, struct container **out, char 
 void container_free(struct container *c)
 {
 	list_del(&c->node);
+	init_end(c);
+	loadavg_fini(c);
 	if (c->zygote)
 		pf_zygote_put(c->zygote);
 	if (c->mounts)

@@ -7,6 +7,7 @@
 #define GARRISON_SENTRY_KERNEL_CONTAINER_H
 
 #include "common/list.h"
+#include "sentry/kernel/loadavg.h"
 #include "sentry/kernel/task.h"
 
 struct pid_table;
@@ -28,6 +29,7 @@ struct container {
 	unsigned int ncpus;
 	uint64_t pids_limit; /* tasks, 0 none */
 	char *cgroup_path;   /* shown in /proc/PID/cgroup */
+	struct loadavg load;
 };
 
 /* The CPUs that the container sees, as sched_getaffinity(2) shows them: the first ncpus. */
@@ -91,7 +93,6 @@ int container_new(struct container_config *config, struct container **out, char 
 void container_free(struct container *c);
 struct container *container_find(const char *id); /* borrowed, or NULL */
 struct container *container_first(void);	  /* the oldest, or NULL */
-struct container *container_next(struct container *c);
 
 /* kernel/container_mounts.c: the mount namespace of a configuration. */
 int container_build_mounts(struct container_config *config, struct ipc_namespace *ipc,

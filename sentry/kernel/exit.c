@@ -302,6 +302,7 @@ static void account(struct process *p, struct task *t)
 	uint64_t user, system;
 
 	task_times(t, &user, &system);
+	loadavg_account(p->container, user + system);
 	add_time(&p->dead_usage.ru_utime, user);
 	add_time(&p->dead_usage.ru_stime, system);
 	p->dead_usage.ru_minflt += (long)t->min_flt;
@@ -451,7 +452,7 @@ static int kill_others(struct container *c, struct process *except, int sig)
 	for (pid = pid_next(c->pids, 1); pid; pid = pid_next(c->pids, pid->nr + 1)) {
 		struct process *p = pid->process;
 
-		if (!p || p == except)
+		if (!p || p == except || p->passive)
 			continue;
 		n++;
 		if (!p->zombie && sig)

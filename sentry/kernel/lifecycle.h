@@ -28,9 +28,15 @@ struct task_start {
 	const struct rlimit64 *limits; /* 16 */
 	uint32_t umask;
 	int oom_score_adj;
+	bool init; /* the first of a container: as the child of an init without a program */
 };
 /* Creates the task, loads the image, starts its thread: its process, owned, or -errno. */
 int task_start(const struct task_start *start, struct process **out) MUST_CHECK;
+
+/* kernel/init.c: pid 1 without a program: 0 or -errno. */
+int init_start(struct container *c, const struct rlimit64 *limits) MUST_CHECK;
+/* It goes, if there is one; the others have gone before. */
+void init_end(struct container *c);
 
 /* execve(2) of the calling task with strings already in sentry memory. Returns -errno while
  * the old image still stands; once past the point of no return a failure kills the task. */

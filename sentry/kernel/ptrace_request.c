@@ -70,7 +70,7 @@ static long attach(struct task *me, struct task *t, unsigned int options, bool s
 	if (ptrace_may_access(me, t, ACCESS_ATTACH | ACCESS_REALCREDS) < 0)
 		return -EPERM;
 	SCOPED_LOCK(&tasklist);
-	if (t->exited || ptrace_is_traced(t))
+	if (t->exited || t->process->passive || ptrace_is_traced(t))
 		return -EPERM;
 	mutex_lock(&t->sighand->lock);
 	ptrace_link_locked(t, me, me->process, options, seized);

@@ -13,6 +13,8 @@ int signal_task(struct task *t, int sig, const siginfo_t *info);
 void signal_force(struct task *t, int sig, const siginfo_t *info);
 /* To a process group, by number in the container; -ESRCH if it is empty. */
 int signal_pgrp(struct container *c, int pgrp, int sig, const siginfo_t *info);
+/* To the group that p is in. */
+int signal_pgrp_of(struct process *p, int sig, const siginfo_t *info);
 /* kill(2) by t, with its checks: pid > 0, 0, -1 or < -1; sig 0 only checks. */
 int signal_kill(struct task *t, int pid, int sig, const siginfo_t *info) MUST_CHECK;
 /* tgkill(2): tgid -1 for tkill. */

@@ -25,6 +25,8 @@ static bool ignored(struct process *p, struct task *t, int sig, bool force)
 {
 	const struct ksigaction *a = &p->sighand->action[sig - 1];
 
+	if (p->passive)
+		return true;
 	if (t->blocked & KSIGBIT(sig))
 		return false; /* its action may change before it is unblocked */
 	if (p->unkillable && a->handler == KSIG_DFL &&
@@ -230,22 +232,33 @@ int signal_task(struct task *t, int sig, const siginfo_t *info)
 	return signal_task_locked(t, sig, info);
 }
 
-int signal_pgrp(struct container *c, int pgrp, int sig, const siginfo_t *info)
+static int signal_members(struct pgrp *g, int sig, const siginfo_t *info)
 {
-	SCOPED_SLEEPER_HOLD;
-	SCOPED_LOCK(&tasklist);
-	struct pgrp *g = pgrp_find_locked(c, pgrp);
 	struct process *p;
 	int r = -ESRCH;
 
-	if (!g)
-		return -ESRCH;
 	list_for_each (p, &g->members, pgrp_node) {
 		int one = signal_process_locked(p, sig, info);
 
 		r = r == 0 ? 0 : one;
 	}
 	return r;
+}
+
+int signal_pgrp_of(struct process *p, int sig, const siginfo_t *info)
+{
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&tasklist);
+	return p->pgrp ? signal_members(p->pgrp, sig, info) : -ESRCH;
+}
+
+int signal_pgrp(struct container *c, int pgrp, int sig, const siginfo_t *info)
+{
+	SCOPED_SLEEPER_HOLD;
+	SCOPED_LOCK(&tasklist);
+	struct pgrp *g = pgrp_find_locked(c, pgrp);
+
+	return g ? signal_members(g, sig, info) : -ESRCH;
 }
 
 void signal_force(struct task *t, int sig, const siginfo_t *info)

@@ -126,10 +126,12 @@ static struct task *make_task(const struct task_start *s, struct start_request *
 	return t;
 }
 
-/* A number, and for the first process of a container its rank as init. */
-static int publish(struct container *c, struct task *t, struct pid *pid, struct tty *tty)
+/* A number, and for the first process of a container its rank as init, or its place below it. */
+static int publish(const struct task_start *start, struct task *t, struct pid *pid)
 {
+	struct container *c = start->container;
 	struct process *p = t->process;
+	bool under_init = start->init;
 	struct session *s;
 	int pgrp = p->tgid;
 
@@ -137,15 +139,17 @@ static int publish(struct container *c, struct task *t, struct pid *pid, struct 
 	mutex_lock(&p->sighand->lock);
 	process_add_thread_locked(p, t, pid);
 	mutex_unlock(&p->sighand->lock);
-	s = session_new_locked(p);
+	s = under_init ? session_get(c->init->session) : session_new_locked(p);
 	process_join_pgrp_locked(p, pgrp_new_locked(c, p->tgid, s));
-	if (!c->init) {
+	if (under_init) {
+		process_link_locked(p, c->init, c->init->leader->serial);
+	} else if (!c->init) {
 		c->init = p;
 		p->unkillable = true;
 	}
 	mutex_unlock(&tasklist);
-	if (tty)
-		tty_set_session(tty, s, pgrp);
+	if (start->tty)
+		tty_set_session(start->tty, s, pgrp);
 	session_put(s);
 	return 0;
 }
@@ -195,7 +199,7 @@ static int launch(struct task *t, struct start_request *rq, struct pid *pid)
 	if (r < 0)
 		return r;
 	task_get(t); /* the thread's own */
-	publish(s->container, t, pid, s->tty);
+	publish(s, t, pid);
 	task_open_gate(t, GATE_GO);
 	return await(rq);
 }
@@ -217,11 +221,16 @@ int task_start(const struct task_start *s, struct process **out)
 	struct process *p;
 	struct task *t;
 	struct pid *pid;
-	int r, nr;
+	int r = 0, nr;
 
-	pid = first_pid(c, &r);
-	if (!pid)
+	if (s->init)
+		r = init_start(c, s->limits);
+	pid = r == 0 ? first_pid(c, &r) : NULL;
+	if (!pid) {
+		if (s->init)
+			init_end(c);
 		return r;
+	}
 	nr = pid->nr;
 	t = make_task(s, &rq, nr);
 	p = process_get(t->process);
@@ -233,6 +242,8 @@ int task_start(const struct task_start *s, struct process **out)
 		}
 		forget_pid(c, nr);
 		process_put(p);
+		if (s->init)
+			init_end(c);
 	} else {
 		*out = p;
 	}

@@ -288,6 +288,7 @@ static int sleep_until(struct task *t, uint64_t deadline, int state)
 	r = sleeper_sleep(t->sleeper, deadline);
 	pf_task_sleeps(false);
 	atomic_store(&t->state, 'R');
+	loadavg_woken(t->container);
 	t->nvcsw++;
 	return r;
 }

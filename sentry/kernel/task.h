@@ -159,6 +159,7 @@ struct process {
 	struct container *container;
 	struct sighand *sighand; /* owned; changes in execve only, under tasklist */
 	bool unkillable;	 /* pid 1: default actions do not apply; immutable */
+	bool passive;		 /* an init without a program (init.c); immutable */
 
 	/* tasklist; threads, nthreads and live_threads change under sighand->lock too */
 	struct task *leader;

@@ -193,6 +193,15 @@ static bool try_jobctl(const struct wait_request *req, struct process *p, struct
 	return stopped || continued;
 }
 
+int process_take_stop(struct process *p)
+{
+	const struct wait_request req = {.options = WSTOPPED};
+	struct wait_result out;
+
+	SCOPED_LOCK(&tasklist);
+	return try_jobctl(&req, p, &out) ? WSTOPSIG(out.status) : 0;
+}
+
 struct wait_call {
 	struct task *t;
 	const struct wait_request *req;

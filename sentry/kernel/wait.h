@@ -23,6 +23,8 @@ struct wait_result {
 /* 0, -ECHILD or -ERESTARTSYS. */
 int task_wait_child(struct task *t, const struct wait_request *req,
 		    struct wait_result *out) MUST_CHECK;
+/* Has it stopped since it was asked last, as its parent would learn? The signal, or 0. */
+int process_take_stop(struct process *p);
 /* si_status of waitid and SIGCHLD, from a wait status. */
 int wait_status_value(int code, int status);
 

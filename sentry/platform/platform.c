@@ -55,6 +55,11 @@ struct pf_vdso pf_vdso(void)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
+pid_t pf_space_pid(const struct pf_space *s)
+{
+	return s->pid;
+}
+
 void pf_thread_attach(struct pf_thread *t)
 {
 	pf.ops->attach(t);

@@ -89,6 +89,8 @@ int pf_thread_new(struct pf_thread *parent, struct pf_thread **thread) MUST_CHEC
 struct pf_space *pf_space_get(struct pf_space *s); /* any thread */
 /* The last reference kills the stub process and reaps it. Any thread. */
 void pf_space_put(struct pf_space *s);
+/* Its stub process, in the sentry's pid namespace; any thread. */
+pid_t pf_space_pid(const struct pf_space *s);
 /* Makes every thread of the space return PF_DEATH, at once; any thread. */
 void pf_space_kill(struct pf_space *s);
 

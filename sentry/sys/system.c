@@ -82,8 +82,7 @@ long sys_sysinfo(struct task *t, const struct sysargs *a)
 		h.free_ram = min(h.free_ram, h.total_ram);
 		h.total_swap = h.free_swap = 0;
 	}
-	for (int i = 0; i < 3; i++)
-		si.loads[i] = h.loads[i];
+	loadavg_get(c, si.loads);
 	si.uptime = (long)h.uptime;
 	si.totalram = h.total_ram;
 	si.freeram = h.free_ram;
@@ -139,6 +138,11 @@ static long end_init(struct task *t, int sig)
 
 	mutex_lock(&tasklist);
 	init = t->container->init;
+	/* The command, where init has no program: its oldest child. */
+	if (init && init->passive)
+		init = list_empty(&init->children)
+			   ? NULL
+			   : list_first(&init->children, struct process, sibling);
 	if (init && !init->zombie) {
 		mutex_lock(&init->sighand->lock);
 		process_group_exit_locked(init, sig);

@@ -186,8 +186,8 @@ static void clones(void)
 	printf("no signal, plain wait: %s\n", err(waitpid(p, &status, 0)));
 	printf("__WCLONE: %d ", waitpid(p, &status, __WCLONE) == p);
 	show("status", status);
-	p = clone(clone_child, stack + sizeof(stack), CLONE_VM | SIGUSR1, (void *)6L);
 	signal(SIGUSR1, SIG_IGN);
+	p = clone(clone_child, stack + sizeof(stack), CLONE_VM | SIGUSR1, (void *)6L);
 	printf("__WALL: %d ", waitpid(p, &status, __WALL) == p);
 	show("status", status);
 	p = child(9);

@@ -57,7 +57,7 @@ c["mounts"][1]["destination"]="dev"|mounts\[1\].destination|absolute path
 c["mounts"][0]["type"]="ext4"|mounts\[0\].type|"ext4" is not supported
 c["mounts"][0]["type"]=""|mounts\[0\].type|missing
 c["mounts"].append({"destination":"/x","type":"bind"})|mounts\[5\].source|missing
-c["mounts"].append({"destination":"/x","type":"bind","source":"/no/such/dir"})|mounts\[5\].source|/no/such/dir: no such file
+c["mounts"].append({"destination":"/x","type":"bind","source":"/no/such/dir"})|mounts\[5\].source|/no/such/dir: .*no such file
 c["mounts"][0]["options"]="ro"|mounts\[0\].options|must be an array
 c["linux"]=1|linux|must be an object
 c["linux"]["namespaces"]=[{"type":"foo"}]|linux.namespaces\[0\].type|unknown namespace "foo"

@@ -49,18 +49,25 @@ like "a second start" "$(g start c1 2>&1)" 'cannot start'
 like "list" "$(g list)" 'c1 +[0-9]+ +running'
 is "list --quiet" "$(g list -q)" c1
 like "list --format json" "$(g list -f json | tr -d '\n ')" '"id":"c1"'
-like "ps" "$(g ps c1)" '1 +sh'
-is "ps --format json" "$(g ps -f json c1 | tr -d '\n ')" "[$pid]"
+like "ps" "$(g ps c1)" '^root +1 +0 +[0-9]+ [0-9:]+ \? +00:00:0[0-9] /bin/sh -c trap "exit 7"'
+is "ps: columns" "$(g ps c1 | head -1)" "UID          PID    PPID  C STIME TTY          TIME CMD"
+is "ps -o" "$(g ps c1 -o pid=NR,user,comm | sed -n '1p; /^ *1 /p' | tr -s ' ' | tr '\n' ';')" " NR UID CMD; 1 root sh;"
+like "ps aux" "$(g ps c1 aux)" '^USER +PID %CPU %MEM'
+like "ps with an unknown option" "$(g ps c1 -Z 2>&1)" 'unknown option -Z'
+pids=$(g ps -f json c1 | tr -d '][\n ')
+is "ps --format json: the monitor first" "${pids%%,*}" "$pid"
+is "the others are stubs below the sentry" "$(for p in $(echo "${pids#*,}" | tr , ' '); do sed -n 's/^PPid:\t//p' /proc/$p/status 2>/dev/null || echo gone; done | sort -u | grep -vx gone)" "$(field "$state/c1/state.json" '["sentry"]["pid"]')"
 is "exec" "$(g exec c1 /bin/sh -c 'echo $0 $1; exit 0' a b)" "a b"
 g exec c1 /bin/sh -c 'exit 5'; is "exec passes the exit code on" $? 5
 is "exec --env --cwd --user" "$(g exec --env A=1 --cwd /usr --user 12:34 c1 /bin/sh -c 'echo $A $(pwd) $(id -u) $(id -g)')" "1 /usr 12 34"
 g exec c1 nothere 2>/dev/null; is "exec of a missing command" $? 127
-echo '{"args":["/bin/sh","-c","echo $X; sleep 50"],"cwd":"/","env":["PATH=/bin","X=y"],"user":{"uid":1,"gid":1}}' >"$work/p.json"
+echo '{"args":["/bin/sh","-c","echo $X; while :; do sleep 0.2; done"],"cwd":"/","env":["PATH=/bin","X=y"],"user":{"uid":1,"gid":1}}' >"$work/p.json"
 g exec --process "$work/p.json" --detach --pid-file "$work/epid" c1 >"$work/eout"; is "exec --process --detach" $? 0
 try 50 grep -q y "$work/eout"; is "its output" "$(cat "$work/eout")" y
+is "ps shows it" "$(g ps c1 | grep -c 'echo .X')" 1
 like "its monitor is in the cgroup" "$(cat /proc/"$(cat "$work/epid")"/cgroup)" ':/c1$'
 kill -9 "$(cat "$work/epid")"; sleep 0.3
-is "killing an exec's monitor kills the exec" "$(g ps c1 | grep -c 'sleep 50')" 0
+is "killing an exec's monitor kills the exec" "$(g ps c1 | grep -c 'echo .X')" 0
 like "kill of an unknown signal" "$(g kill c1 FOO 2>&1)" 'unknown signal'
 g kill c1 0; is "kill 0" $? 0
 (g wait c1 >"$work/waited") & waiter=$!

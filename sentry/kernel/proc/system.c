@@ -109,7 +109,7 @@ static void count_tasks(int *running, int *total, int *last_pid)
 		if (!pid->task)
 			continue;
 		++*total;
-		*running += atomic_load(&pid->task->in_guest);
+		*running += atomic_load(&pid->task->state) == 'R';
 	}
 	*last_pid = pid_last(c->pids);
 	mutex_unlock(&tasklist);
@@ -137,14 +137,19 @@ static int show_stat(struct superblock *sb, struct text *out)
 
 static int show_loadavg(struct superblock *sb, struct text *out)
 {
+	struct container *c = proc_container();
 	int running, total, last_pid;
-	unsigned int load[3];
+	unsigned long load[3] = {0};
 
-	host_loadavg(load);
+	if (c)
+		loadavg_get(c, load);
 	count_tasks(&running, &total, &last_pid);
-	text_printf(out, "%u.%02u %u.%02u %u.%02u %d/%d %d\n", load[0] / 100, load[0] % 100,
-		    load[1] / 100, load[1] % 100, load[2] / 100, load[2] % 100, running, total,
-		    last_pid);
+	for (int i = 0; i < 3; i++) {
+		unsigned long cents = (load[i] * 100 + (1 << (LOAD_SHIFT - 1))) >> LOAD_SHIFT;
+
+		text_printf(out, "%lu.%02lu ", cents / 100, cents % 100);
+	}
+	text_printf(out, "%d/%d %d\n", running, total, last_pid);
 	return 0;
 }
 

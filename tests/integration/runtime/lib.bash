@@ -1,7 +1,7 @@
 # For the tests of the runtime commands: a state directory of their own, bundles over a
 # small Debian root whose writes stay in memory, and one line of result per check.
 
-GARRISON=${GARRISON:-build/bin/garrison}
+GARRISON=$(realpath "${GARRISON:-build/bin/garrison}")
 ROOTFS=${GARRISON_ROOTFS:-/var/tmp/debroot}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d /tmp/garrison-rt.XXXXXX)

@@ -29,7 +29,7 @@ class Terminal:
         self.fd = fd
         self.text = b""
 
-    def read_until(self, want, seconds=8):
+    def read_until(self, want, seconds=15):
         """What came up to and with `want` (bytes); on a time-out, what came."""
         end = time.time() + seconds
         while want not in self.text and time.time() < end:
@@ -67,22 +67,22 @@ def session(t, name):
     result(f"{name}: fds 0 to 2 are a terminal", b"is=0\r\n" in out, out)
     os.write(t.fd, b"sleep 30\n")
     t.read_until(b"sleep 30\r\n")
-    time.sleep(0.5)
+    time.sleep(1)
     began = time.time()
     out = t.ask(b"\x03", b"prompt# ")
     result(f"{name}: ^C interrupts the foreground job", b"^C" in out and time.time() - began < 5, out)
     out = t.ask(b"echo rc=$?\n", b"prompt# ")
     result(f"{name}: by SIGINT", b"rc=130\r\n" in out, out)
-    os.write(t.fd, b"cat\n")
-    t.read_until(b"cat\r\n")
-    time.sleep(0.5) # until the shell's line editor has let go of the terminal
+    # When it speaks, the shell's line editor has let go of the terminal.
+    t.ask(b"sh -c 'echo rea''dy; exec cat'\n", b"ready\r\n")
+    time.sleep(0.2)
     out = t.ask(b"line\n", b"line\r\nline\r\n")
     result(f"{name}: echo and line mode", out.endswith(b"line\r\nline\r\n"), out)
     out = t.ask(b"\x1a", b"prompt# ")
     result(f"{name}: ^Z stops it", b"Stopped" in out, out)
     os.write(t.fd, b"fg\n")
-    t.read_until(b"cat\r\n")
-    time.sleep(0.3)
+    t.read_until(b"cat'\r\n")
+    time.sleep(0.5)
     out = t.ask(b"\x04", b"prompt# ")
     result(f"{name}: ^D ends it", b"prompt# " in out, out)
 

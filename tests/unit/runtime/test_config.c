@@ -1,4 +1,4 @@
-/* link: runtime/config.c runtime/config_get.c runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/error.c runtime/hooks.c runtime/spawn.c runtime/state.c runtime/process_ref.c common/host.c common/host_setup.c common/mem.c common/log.c */
+/* link: runtime/config.c runtime/config_get.c runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/error.c runtime/hooks.c runtime/json_text.c runtime/spawn.c runtime/state.c runtime/process_ref.c common/host.c common/host_setup.c common/mem.c common/log.c */
 /* What a configuration is turned into (its errors: tests/integration/runtime_config.sh). */
 #include <check.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ static int parse(const char *extra, const char *process_extra)
 	    process_extra, extra);
 	json = json_loads(text, 0, NULL);
 	ck_assert_ptr_nonnull(json);
-	return config_from_json(json, "test.json", "/bundle", &c, &e);
+	return config_from_json(json, "test.json", NULL, "/bundle", &c, &e);
 }
 
 static json_int_t process_number(const char *key)
@@ -65,7 +65,7 @@ START_TEST(a_relative_root_lies_in_the_bundle)
 	json_t *json = json_pack("{ss,s{ss},s{s[s],ss}}", "ociVersion", "1.1.0", "root", "path",
 				 "..", "process", "args", "a", "cwd", "/");
 
-	ck_assert_int_eq(config_from_json(json, "t", "/usr", &c, &e), 0);
+	ck_assert_int_eq(config_from_json(json, "t", NULL, "/usr", &c, &e), 0);
 	ck_assert_str_eq(c.rootfs, "/usr/..");
 }
 END_TEST
