@@ -36,7 +36,7 @@ like "exec without a command" "$(g exec x 2>&1)" 'exec: COMMAND missing'
 # --- what the user gave is named ---
 like "do --rootfs" "$(g do --rootfs /no/such -- true 2>&1)" '^garrison: do: --rootfs /no/such: /no/such: no such file'
 like "do --rootfs of a file" "$(g do --rootfs /etc/passwd -- true 2>&1)" '^garrison: do: --rootfs /etc/passwd: .*not a directory'
-like "do --mount" "$(g do --mount /no/such:/x -- true 2>&1)" '^garrison: do: --mount /no/such:/x: /no/such: no such file'
+like "do --mount" "$(g do --mount /no/such:/x -- true 2>&1)" '^garrison: do: --mount /no/such:/x: /no/such: .*no such file'
 like "do --mount malformed" "$(g do --mount x -- true 2>&1)" '--mount x: must be /SOURCE:/DESTINATION'
 like "do --mount with an unknown option" "$(g do --mount /tmp:/x:rx -- true 2>&1)" 'unknown option "rx"'
 like "do --user" "$(g do --user root -- true 2>&1)" '^garrison: do: --user root: must be UID or UID:GID'
