@@ -38,6 +38,18 @@ def report(kind, name, detail=""):
             print(f"{kind}: {name}{': ' + detail if detail else ''}", flush=True)
 
 
+def kill_writers(pipe):
+    """Kills whoever still holds the pipe's other end: what left the process group."""
+    name = os.readlink(f"/proc/self/fd/{pipe.fileno()}")
+    for fd in glob.glob("/proc/[0-9]*/fd/*"):
+        pid = int(fd.split("/")[2])
+        try:
+            if pid != os.getpid() and os.readlink(fd) == name:
+                os.kill(pid, 9)
+        except OSError:
+            pass
+
+
 def run(argv, timeout, cwd=None, env=None):
     """Output and exit code; 124 after a time-out, with everything it started killed."""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -47,6 +59,7 @@ def run(argv, timeout, cwd=None, env=None):
             return out, err, p.returncode
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, 9)
+            kill_writers(p.stdout)
             out, err = p.communicate()
             return out, err + b"\n(timed out)", 124
 
@@ -79,8 +92,9 @@ def diff_line(want, got):
     return "same output"
 
 
-# Like the sandbox, a native run sees no network but its own loopback, and no IPC of others.
-NATIVE = ["unshare", "--net", "--ipc", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+# Like the sandbox, a native run sees no network but its own loopback, no IPC of others, and
+# no signals that whoever started the tests ignores.
+NATIVE = ["env", "--default-signal", "unshare", "--net", "--ipc", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
 
 
 def run_in(place, path, timeout, prefix):
@@ -138,7 +152,8 @@ def guest_once(path, build, platform, work, place):
 
 
 def guest_test(path, build, platform, place=""):
-    """Some programs print what depends on time: a difference counts if it comes thrice."""
+    """A difference counts if it comes thrice: a busy host, itself a virtual machine, may stop
+    for seconds, which shows in whatever depends on time, natively and in the sandbox alike."""
     name = f"guest/{os.path.basename(path)} [{platform}{', ' if place else ''}{place}]"
     work = tempfile.mkdtemp(prefix="garrison-guest-")
     try:
