@@ -21,10 +21,13 @@ signest sigpending sigpipe sigq sigrt sigsegv sigsuspend sigtrap skiplist sleep 
 stackmmap stream switch symlink sync-file sysinfo syscall tee timer timerfd tlb-shootdown touch
 tree tsc tsearch tun-skip udp unshare userfaultfd utime vdso vecmath vfork vforkmany vm vm-segv vm-splice
 wait x86syscall yield zero zlib zombie"
+# None may fill the disk that the tests share with others.
+small="--hdd-bytes 64m --fallocate-bytes 64m --revio-bytes 64m --readahead-bytes 64m --seek-size 64m
+--sync-file-bytes 64m --msync-bytes 64m"
 # A stressor that finds its call absent says so and exits 0, 3 or 4: report that as a skip.
 stressor() {
-	check "stress-ng $2 on $1" in_root "$1" 0 $((seconds + 60)) \
-		stress-ng --"$2" 2 --timeout "${seconds}s" --verify --oomable --temp-path /tmp >"$work/result"
+	check "stress-ng $2 on $1" in_root "$1" 0 $((seconds + 120)) \
+		stress-ng --"$2" 2 --timeout "${seconds}s" --verify --oomable --temp-path /tmp $small >"$work/result"
 	if grep -q 'skipping stressor\|skipped' "$work/out"; then
 		echo "skip stress-ng $2 on $1: $(grep -m1 -o 'skipp.*' "$work/out")"
 	else
