@@ -37,15 +37,24 @@ int copyout_late(struct task *t, uaddr to, const void *from, size_t n)
 	return pf_thread_write_late(t->pt, to, from, n);
 }
 
+/* The stub brought most strings along. Others come a page at a time: the string may end just
+ * before an unmapped page. */
+static ssize_t string_part(struct task *t, char *to, size_t size, uaddr from)
+{
+	size_t n = pf_thread_brought(t->pt, from, to, size);
+
+	if (n)
+		return (ssize_t)n;
+	n = min(size, (size_t)(GUEST_PAGE - from.va % GUEST_PAGE));
+	return pf_thread_read(t->pt, from, to, n);
+}
+
 ssize_t copyin_string(struct task *t, char *to, size_t size, uaddr from)
 {
 	size_t done = 0;
 
-	/* A page at a time: the string may end just before an unmapped page. */
 	while (done < size) {
-		uaddr at = uaddr_add(from, done);
-		size_t n = min(size - done, (size_t)(GUEST_PAGE - at.va % GUEST_PAGE));
-		ssize_t got = pf_thread_read(t->pt, at, to + done, n);
+		ssize_t got = string_part(t, to + done, size - done, uaddr_add(from, done));
 		char *end;
 
 		if (got <= 0)

@@ -332,16 +332,38 @@ ssize_t pf_space_write(struct pf_space *s, uaddr to, const void *from, size_t n)
 	return r > 0 ? r : -EFAULT;
 }
 
-const void *pf_thread_peek(struct pf_thread *t, uaddr from, size_t n)
+/* A copy of at least n bytes from `from` on; *rest: so many. */
+static const void *find_copy(struct pf_thread *t, uaddr from, size_t n, size_t *rest)
 {
 	for (unsigned int i = 0; i < t->ncopies; i++) {
 		const struct stub_copy *c = &t->copies[i];
 		uint64_t skip = from.va - c->addr;
 
-		if (from.va >= c->addr && skip <= c->len && n <= c->len - skip)
-			return MBOX_AT(t->mbox, c->off + skip);
+		if (from.va < c->addr || skip > c->len || n > c->len - skip)
+			continue;
+		*rest = c->len - skip;
+		return MBOX_AT(t->mbox, c->off + skip);
 	}
 	return NULL;
+}
+
+const void *pf_thread_peek(struct pf_thread *t, uaddr from, size_t n)
+{
+	size_t rest;
+
+	return find_copy(t, from, n, &rest);
+}
+
+size_t pf_thread_brought(struct pf_thread *t, uaddr from, void *to, size_t n)
+{
+	size_t rest;
+	const void *p = find_copy(t, from, 1, &rest);
+
+	if (!p)
+		return 0;
+	n = min(n, rest);
+	memcpy(to, p, n);
+	return n;
 }
 
 ssize_t pf_thread_read(struct pf_thread *t, uaddr from, void *to, size_t n)

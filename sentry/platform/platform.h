@@ -205,6 +205,9 @@ void pf_write_at_once(void);
  */
 void *pf_thread_window(struct pf_thread *t, size_t *size);
 const void *pf_thread_peek(struct pf_thread *t, uaddr from, size_t n);
+/* Copies as much as the stub brought along of what lies at `from`, at most n bytes: how many, 0
+ * for none. For strings, whose length the sentry does not know before. */
+size_t pf_thread_brought(struct pf_thread *t, uaddr from, void *to, size_t n);
 
 /*
  * Atomic operations on one aligned 32-bit word of guest memory, for futexes: result in

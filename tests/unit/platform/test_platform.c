@@ -511,6 +511,15 @@ static void expect_brought(const void *p)
 	ck_assert((p != NULL) == (strcmp(platform_name, "systrap") == 0));
 }
 
+static void expect_length_brought(struct pf_thread *t, uint64_t from, size_t n, size_t want)
+{
+	char buf[100];
+	size_t got = pf_thread_brought(t, UADDR(from), buf, n);
+
+	ck_assert_uint_eq(got, strcmp(platform_name, "systrap") == 0 ? want : 0);
+	ck_assert(memcmp(buf, "/some/path" + (from - DATA), got) == 0);
+}
+
 START_TEST(arguments_are_brought)
 {
 	struct guest g = START(g_write);
@@ -527,6 +536,9 @@ START_TEST(arguments_are_brought)
 	expect_syscall(g.thread, 2);
 	expect_brought(pf_thread_peek(g.thread, UADDR(DATA), 11));
 	ck_assert_ptr_null(pf_thread_peek(g.thread, UADDR(DATA), 12));
+	expect_length_brought(g.thread, DATA, 100, 11);
+	expect_length_brought(g.thread, DATA + 4, 3, 3);
+	expect_length_brought(g.thread, DATA + 11, 3, 0);
 	ck_assert_int_eq(pf_thread_read(g.thread, UADDR(DATA), buf, 11), 11);
 	ck_assert_str_eq(buf, "/some/path");
 	guest_end(&g);
