@@ -60,7 +60,7 @@ int host_ftruncate(int fd, off_t len)
 	return (int)result(ftruncate(fd, len));
 }
 
-/* #host: memfd_create sentry */
+/* #host: memfd_create sentry gofer */
 int host_memfd_create(const char *name, unsigned int flags)
 {
 	return (int)result(memfd_create(name, flags | MFD_CLOEXEC));

@@ -9,7 +9,7 @@ static int result(int r)
 	return r < 0 ? -errno : r;
 }
 
-/* #host: fcntl[1&0xffffffff=1033] sentry */
+/* #host: fcntl[1&0xffffffff=1033] sentry gofer */
 int host_add_seals(int fd, unsigned int seals)
 {
 	return result(fcntl(fd, F_ADD_SEALS, seals));

@@ -18,30 +18,6 @@ static long result(long r)
 	return r < 0 ? -errno : r;
 }
 
-/* #host: mmap[2&4=0],munmap sentry */
-void *host_map_shared(int fd, size_t n)
-{
-	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-void host_unmap(void *p, size_t n)
-{
-	munmap(p, n);
-}
-
-/* #host: futex sentry */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect)
-{
-	return (int)result(syscall(SYS_futex, word, FUTEX_WAIT, expect, NULL, NULL, 0));
-}
-
-void host_shared_futex_wake(uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
 /* #host: process_vm_readv sentry */
 ssize_t host_process_read(pid_t pid, uint64_t from, void *to, size_t n)
 {

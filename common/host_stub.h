@@ -1,4 +1,4 @@
-/* Host calls on stub processes and on memory shared with them, as -errno wrappers. */
+/* Host calls on stub processes, as -errno wrappers. */
 #ifndef GARRISON_COMMON_HOST_STUB_H
 #define GARRISON_COMMON_HOST_STUB_H
 
@@ -9,14 +9,6 @@
 struct seccomp_notif;
 struct seccomp_notif_resp;
 struct seccomp_notif_addfd;
-
-/* n bytes of a memfd, shared; NULL: no memory. */
-void *host_map_shared(int fd, size_t n) MUST_CHECK;
-void host_unmap(void *p, size_t n);
-
-/* A futex word that another process shares. Wait: until woken, a signal, or the word differs. */
-int host_shared_futex_wait(uint32_t *word, uint32_t expect);
-void host_shared_futex_wake(uint32_t *word);
 
 /* Copies from or to another process's memory; bytes done, or -EFAULT, -ESRCH. */
 /* Per page address its NUMA node, or -errno if it is not there (move_pages(2) as a question). */

@@ -8,6 +8,24 @@
  * numbers; node FUSE_ROOT_ID is the export's root. A channel serves one request
  * at a time; GOFER_CHANNEL makes a further one.
  *
+ * A channel can get a slot (GOFER_SLOT): memory that both map, so that a request
+ * costs two futex calls a side and no socket buffer. Who sets `turn` says below;
+ * each side copies a message once and checks the copy.
+ *
+ *	client					gofer
+ *	writes request, request_len
+ *	IDLE -> REQUEST, wakes			copies the request, serves it
+ *	waits while it is REQUEST		sends the file, if any, by the socket
+ *						writes reply, reply_len, with_fd
+ *						REQUEST -> IDLE, wakes
+ *	copies the reply			waits while it is IDLE
+ *						after a while: IDLE -> SOCKET
+ *
+ * A client that does not find IDLE uses the socket, where the reply comes then;
+ * before that reply is sent, the turn is IDLE again. In the slot every request
+ * ends with a turn, also FORGET, whose reply_len is 0. The packet with a file
+ * is the reply's fuse_out_header and comes before the turn.
+ *
  * A client that sets GOFER_INIT_EXTENDED in fuse_init_in.flags2 gets a struct
  * gofer_ext behind every fuse_entry_out and fuse_attr_out (FUSE has no birth
  * time), and owns nodes that READDIRPLUS returned also where the name is one
@@ -21,6 +39,7 @@
 #define GARRISON_GOFER_PROTOCOL_H
 
 #include <linux/fuse.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -59,7 +78,24 @@ enum gofer_opcode {
 	/* In: struct gofer_remove_in, name. UNLINK or RMDIR of a name that the client knows. Out:
 	 * nothing. */
 	GOFER_REMOVE,
+	/* No argument. Out: nothing, and a memfd of one struct gofer_slot, which cannot change its
+	 * size, as SCM_RIGHTS. */
+	GOFER_SLOT,
 	GOFER_OPCODE_END,
+};
+
+enum gofer_turn {
+	GOFER_TURN_SOCKET,  /* the gofer waits on the socket */
+	GOFER_TURN_IDLE,    /* the gofer waits here */
+	GOFER_TURN_REQUEST, /* there is a request, and the client waits */
+};
+
+struct gofer_slot {
+	uint32_t turn; /* a futex word */
+	uint32_t request_len, reply_len;
+	uint32_t with_fd; /* 1: a file belongs to the reply */
+	alignas(64) char request[GOFER_MSG_MAX];
+	alignas(64) char reply[GOFER_MSG_MAX];
 };
 
 #define GOFER_EXT_NO_XATTRS 1U /* it has none of those that are served */

@@ -1,7 +1,6 @@
 /*
- * Theory of operation. Each channel is a SOCK_SEQPACKET socket with one thread
- * that receives a request, runs its handler and sends the reply, until the peer
- * hangs up. Handlers stand in a table with what they need: a node, its type, a
+ * Theory of operation. A channel (channel.c) brings requests one by one; here a
+ * request finds its handler and gets its reply. Handlers stand in a table with what they need: a node, its type, a
  * minimum of argument bytes, the right to write. Those checks are made here,
  * once, before a handler runs; a handler takes its arguments by req_take and
  * req_name, which bound them. A packet lies in memory of our own, so reading it
@@ -11,15 +10,9 @@
 #include "gofer/server.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <stdalign.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "common/host_sched.h"
-#include "common/host_thread.h"
-#include "common/host_tree.h"
-#include "common/log.h"
+#include "common/host.h"
 #include "common/mem.h"
 
 #define OP_WRITES BIT(0)  /* -EROFS on read-only exports */
@@ -71,6 +64,7 @@ static const struct op private_ops[] = {
     [GOFER_CHANNEL - GOFER_WALK] = {op_channel, 0, OP_NO_NODE},
     [GOFER_REMOVE -
 	GOFER_WALK] = {op_remove, sizeof(struct gofer_remove_in) + 2, OP_DIR | OP_WRITES},
+    [GOFER_SLOT - GOFER_WALK] = {op_slot, 0, OP_NO_NODE},
 };
 
 /* ------------------------------------------------------------ arguments and replies */
@@ -161,7 +155,8 @@ static int run_op(const struct op *op, struct request *r)
 	return err;
 }
 
-ssize_t server_handle(struct server *s, const void *buf, size_t len, void *out, int *send_fd)
+ssize_t server_handle(struct server *s, struct channel *c, const void *buf, size_t len, void *out,
+		      int *send_fd)
 {
 	const struct fuse_in_header *in = buf;
 	struct fuse_out_header *head = out;
@@ -175,6 +170,7 @@ ssize_t server_handle(struct server *s, const void *buf, size_t len, void *out, 
 	op = find_op(in->opcode);
 	r = (struct request){
 	    .srv = s,
+	    .channel = c,
 	    .in = in,
 	    .arg = (const char *)buf + sizeof(*in),
 	    .arg_len = len - sizeof(*in),
@@ -197,163 +193,7 @@ ssize_t server_handle(struct server *s, const void *buf, size_t len, void *out, 
 	return head->len;
 }
 
-/* ------------------------------------------------------------ channels */
-
-struct channel {
-	struct server *srv;
-	int fd;
-	uint32_t cpu; /* where the thread is pinned, plus 1; 0: nowhere */
-	alignas(8) char in[GOFER_MSG_MAX];
-	alignas(8) char out[GOFER_MSG_MAX];
-};
-
-static pthread_mutex_t ended_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-static unsigned int channels_open; /* of all servers; guarded by ended_lock */
-
-static ssize_t receive(int fd, void *buf, size_t size)
-{
-	struct iovec iov = {buf, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	do
-		n = host_recvmsg(fd, &msg, 0);
-	while (n == -EINTR);
-	return n > 0 && msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EPROTO : n;
-}
-
-static int send_reply(int fd, void *buf, size_t len, int with_fd)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {buf, len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (with_fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &with_fd, sizeof(int));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-	}
-	do
-		n = host_sendmsg(fd, &msg, 0);
-	while (n == -EINTR);
-	return n < 0 ? (int)n : 0;
-}
-
-/*
- * The requester sleeps until we answer, so its CPU is ours to use: waking a thread on the same
- * CPU costs a tenth of waking another, idle one. The requester's number is a wish; the cpuset
- * decides.
- */
-static void follow_requester(struct channel *c)
-{
-	uint32_t cpu = ((const struct fuse_in_header *)c->in)->padding;
-
-	if (cpu == c->cpu || cpu == 0 || cpu > CPU_SETSIZE)
-		return;
-	if (host_set_cpu(0, (int)cpu - 1) == 0)
-		c->cpu = cpu;
-}
-
-static bool serve_one(struct channel *c)
-{
-	ssize_t n = receive(c->fd, c->in, sizeof(c->in));
-	int fd, err;
-
-	if (n >= (ssize_t)sizeof(struct fuse_in_header))
-		follow_requester(c);
-	if (n > 0)
-		n = server_handle(c->srv, c->in, (size_t)n, c->out, &fd);
-	else if (n == 0)
-		return false;
-	if (n < 0) {
-		log_warn("dropping a channel: error %zd", n);
-		return false;
-	}
-	if (n == 0)
-		return true;
-	err = send_reply(c->fd, c->out, (size_t)n, fd);
-	if (fd >= 0)
-		host_close(fd);
-	return err == 0;
-}
-
-static void channel_end(struct channel *c)
-{
-	host_close(c->fd);
-	atomic_fetch_sub(&c->srv->channels, 1);
-	free(c);
-	pthread_mutex_lock(&ended_lock);
-	if (--channels_open == 0)
-		pthread_cond_broadcast(&ended);
-	pthread_mutex_unlock(&ended_lock);
-}
-
-static void *channel_run(void *arg)
-{
-	struct channel *c = arg;
-
-	while (serve_one(c))
-		;
-	channel_end(c);
-	return NULL;
-}
-
-int server_serve(struct server *s, int fd)
-{
-	struct channel *c = try_calloc(1, sizeof(*c));
-	int err;
-
-	if (!c) {
-		host_close(fd);
-		return -ENOMEM;
-	}
-	c->srv = s;
-	c->fd = fd;
-	atomic_fetch_add(&s->channels, 1);
-	pthread_mutex_lock(&ended_lock);
-	channels_open++;
-	pthread_mutex_unlock(&ended_lock);
-	err = host_thread_start("gofer", channel_run, c);
-	if (err < 0)
-		channel_end(c);
-	return err;
-}
-
-int op_channel(struct request *r)
-{
-	int fds[2], err;
-
-	if (atomic_load(&r->srv->channels) >= GOFER_CHANNELS_MAX)
-		return -EMFILE;
-	err = host_seqpacket_pair(fds);
-	if (err < 0)
-		return err;
-	err = server_serve(r->srv, fds[0]);
-	if (err < 0) {
-		host_close(fds[1]);
-		return err;
-	}
-	r->send_fd = fds[1];
-	return 0;
-}
-
-void server_wait_all(void)
-{
-	pthread_mutex_lock(&ended_lock);
-	while (channels_open)
-		pthread_cond_wait(&ended, &ended_lock);
-	pthread_mutex_unlock(&ended_lock);
-}
+/* ------------------------------------------------------------ exports */
 
 int server_new(int root_fd, bool read_only, bool exclusive, struct server **out)
 {

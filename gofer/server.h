@@ -5,6 +5,7 @@
 #include "gofer/node.h"
 #include "gofer/protocol.h"
 
+struct channel;
 struct dirhandle;
 struct request;
 
@@ -27,6 +28,7 @@ struct server {
 /* What a handler gets and fills in. */
 struct request {
 	struct server *srv;
+	struct channel *channel; /* that brought it; NULL in tests */
 	const struct fuse_in_header *in;
 	struct node *node; /* in->nodeid, in use; NULL for those without */
 	const char *arg;   /* the unread rest of the request */
@@ -75,6 +77,7 @@ int op_readdir(struct request *r);
 int op_closedir(struct request *r);
 int op_channel(struct request *r);
 int op_remove(struct request *r);
+int op_slot(struct request *r);
 
 /* Shared by the handlers. */
 #define GOFER_STATX_MASK (STATX_BASIC_STATS | STATX_BTIME)
@@ -98,9 +101,9 @@ struct fd_path fd_path(int fd);
 int server_new(int root_fd, bool read_only, bool exclusive, struct server **out) MUST_CHECK;
 /* Adds a channel (takes fd) with a thread of its own. */
 int server_serve(struct server *s, int fd) MUST_CHECK;
-/* One packet from `buf` to `out` (GOFER_MSG_MAX bytes): the reply's length, 0 for none, or
- * -errno where the peer must be dropped. *send_fd: to send and close, or -1. */
-ssize_t server_handle(struct server *s, const void *buf, size_t len, void *out,
+/* One message that came by `c` from `buf` to `out` (GOFER_MSG_MAX bytes): the reply's length, 0
+ * for none, or -errno where the peer must be dropped. *send_fd: to send and close, or -1. */
+ssize_t server_handle(struct server *s, struct channel *c, const void *buf, size_t len, void *out,
 		      int *send_fd) MUST_CHECK;
 /* Blocks until every channel of every server has ended. */
 void server_wait_all(void);

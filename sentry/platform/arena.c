@@ -13,7 +13,7 @@
 
 #include "common/host.h"
 #include "common/host_file.h"
-#include "common/host_stub.h"
+#include "common/host_shared.h"
 #include "common/mem.h"
 #include "sentry/platform/pf.h"
 

@@ -18,6 +18,7 @@
 
 #include "common/host.h"
 #include "common/host_ptrace.h"
+#include "common/host_shared.h"
 #include "common/host_stub.h"
 #include "common/host_thread.h"
 #include "common/log.h"

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/host.h"
+#include "common/host_shared.h"
 #include "common/host_stub.h"
 #include "common/log.h"
 #include "common/mem.h"

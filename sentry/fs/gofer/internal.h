@@ -11,15 +11,17 @@
 #include "sentry/fs/inode.h"
 #include "sentry/locks.h"
 
-/* ------------------------------------------------------------ client.c */
+/* ------------------------------------------------------------ channel.c, client.c */
 
 #define CLIENT_CHANNELS_MAX 16
+
+struct gofer_channel;
 
 struct gofer_client {
 	struct mutex lock; /* RANK_LEAF */
 	pthread_cond_t freed;
 	/* guarded by lock */
-	int idle[CLIENT_CHANNELS_MAX]; /* a stack of channel fds nobody uses now */
+	struct gofer_channel *idle[CLIENT_CHANNELS_MAX]; /* a stack of those nobody uses now */
 	unsigned int nidle, total, waiting;
 	bool no_more; /* the gofer gives no further channel */
 	struct fuse_forget_one *forgets;
@@ -39,6 +41,13 @@ struct gofer_call {
 	size_t out_min; /* a shorter one is -EIO */
 	int fd;		/* in: -1, or 0 to accept a file; out: the file, owned, or -1 */
 };
+
+struct gofer_channel *channel_new(int fd); /* takes the fd */
+void channel_free(struct gofer_channel *ch);
+/* Sends and waits: 0 and the gofer's answer in *error, or -EPIPE: the channel is of no more use. */
+int channel_exchange(struct gofer_channel *ch, struct gofer_call *call, int *error) MUST_CHECK;
+/* The same for requests without a reply. */
+int channel_post(struct gofer_channel *ch, const struct gofer_call *call) MUST_CHECK;
 
 int client_init(struct gofer_client *c, int channel_fd) MUST_CHECK; /* takes the fd */
 void client_fini(struct gofer_client *c);

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/host_shared.h"
 #include "common/host_stub.h"
 #include "sentry/platform/pf.h"
 

@@ -57,7 +57,7 @@ static void run_message(struct server *s, size_t len)
 {
 	const struct fuse_out_header *head = (void *)out;
 	int fd;
-	ssize_t n = server_handle(s, in, len, out, &fd);
+	ssize_t n = server_handle(s, NULL, in, len, out, &fd);
 
 	if (n > 0) {
 		require(head->len == (size_t)n && n <= (ssize_t)sizeof(out), "length of the reply");

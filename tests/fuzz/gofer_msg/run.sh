@@ -46,8 +46,8 @@ fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 gcc -std=gnu17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -pthread \
-	-o "$dir/fuzz" "$here/fuzz_gofer_msg.c" gofer/{attr,dir,names,node,server,xattr}.c \
-	common/{mem,log,host,host_file,host_sched,host_tree,host_thread}.c -lunwind
+	-o "$dir/fuzz" "$here/fuzz_gofer_msg.c" gofer/{attr,channel,dir,names,node,server,xattr}.c \
+	common/{mem,log,host,host_file,host_memfd,host_sched,host_shared,host_tree,host_thread}.c -lunwind
 for f in "$here"/corpus/*; do
 	if timeout 60 "$dir/fuzz" <"$f" >"$dir/log" 2>&1; then
 		echo "ok ${f##*/}"

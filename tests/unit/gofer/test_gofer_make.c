@@ -1,4 +1,4 @@
-/* link: gofer/attr.c gofer/dir.c gofer/names.c gofer/node.c gofer/server.c gofer/xattr.c common/[a-z]*.c */
+/* link: gofer/attr.c gofer/channel.c gofer/dir.c gofer/names.c gofer/node.c gofer/server.c gofer/xattr.c common/[a-z]*.c */
 /* What the gofer's handlers leave behind when a new file cannot be given its owner. */
 #include <check.h>
 #include <errno.h>
@@ -75,7 +75,7 @@ static int send_make(uint32_t opcode, const void *in, size_t size, uint32_t uid,
 	memcpy(msg.body, in, size);
 	strcpy(msg.body + size, name);
 	msg.head.len = (uint32_t)len;
-	ck_assert_int_gt(server_handle(srv, &msg, len, out, &fd), 0);
+	ck_assert_int_gt(server_handle(srv, NULL, &msg, len, out, &fd), 0);
 	if (fd >= 0)
 		close(fd);
 	return ((struct fuse_out_header *)out)->error;
