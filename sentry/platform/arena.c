@@ -127,4 +127,3 @@ void arena_free(struct arena *a)
 	host_unmap(a->base, ARENA_SIZE);
 	free(a);
 }
-
