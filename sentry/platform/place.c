@@ -9,7 +9,8 @@
  *   PAIR   both are pinned to the CPU where the stub was; the hand-over is a switch.
  *          For threads that make a system call every few microseconds to milliseconds.
  *   SPIN   pinned to two CPUs, both spin a little before they sleep. For threads that make
- *          system calls without a pause, while there are more CPUs than threads that want one.
+ *          system calls without a pause, while there are more CPUs than threads that want one,
+ *          here and on the host.
  *
  * Pinning takes balancing away from the host, so it is kept short: a pair is let
  * go when guest code has run for OVERDUE_MS without an event, and after REPAIR_MS in
@@ -38,9 +39,14 @@
 #define REPAIR_US 50000
 #define SHORT_US 500	  /* a round is short if guest code ran for less, ... */
 #define PAIR_ROUNDS 4	  /* ... and so many in a row make a pair */
-#define SPIN_US 10	  /* how long a spinner waits; quick is what both sides do in less, ... */
-#define SPIN_ROUNDS 64	  /* ... and so many quick rounds, less 16 for each other one, ... */
-#define MISSES 24	  /* ... are worth two CPUs, until every fifth or so is not quick */
+#define QUICK_US 20	  /* a round is quick if each side took less, ... */
+#define NOT_QUICK 16	  /* ... and so many quick ones make up for one that was not; ... */
+#define SPIN_ROUNDS 64	  /* ... so many more of them are worth two CPUs, ... */
+#define MISS 16		  /* ... until one of so many finds the other side asleep, ... */
+#define MISSES 128	  /* ... in the long run */
+#define STOLEN_US 50	  /* a spinner whose clock jumps so far has lost its CPU to others: ... */
+#define STOLEN_FOR 32	  /* ... nobody spins for so many times as long as that took */
+#define SPIN_US 40	  /* how long a spinner waits: less than waking another CPU takes */
 #define CROWDED_US 1000	  /* a pair that shared its CPU for so long looks for another */
 #define NO_PULL_US 100000 /* ... and stays there at least for so long */
 #define BURST_US 100	  /* woken threads that sleep again within this time ... */
@@ -59,9 +65,11 @@ static struct {
 	unsigned int ncpus; /* this sandbox may use */
 	unsigned int host_cpus;
 	uint64_t cycles_per_us;
+	uint32_t looks; /* at a word, with a pause after each, that take SPIN_US */
 	bool pin, spin;
 	bool allowed[MAX_CPUS];
 	atomic_int active, spinners;
+	atomic_ulong no_spin_until; /* cycles */
 	atomic_int pairs[MAX_CPUS]; /* active pairs */
 } place;
 
@@ -86,18 +94,39 @@ static uint64_t measure_cycles(void)
 	return max((cycles() - c0) * 1000 / (t - t0), (uint64_t)1);
 }
 
+static uint32_t measure_looks(void)
+{
+	static uint32_t word;
+	uint64_t start = cycles(), spent;
+
+	for (int i = 0; i < 256; i++) {
+		(void)__atomic_load_n(&word, __ATOMIC_ACQUIRE);
+		__builtin_ia32_pause();
+	}
+	spent = max(cycles() - start, (uint64_t)1);
+	return (uint32_t)max(us(SPIN_US) * 256 / spent, (uint64_t)1);
+}
+
 void place_init(void)
 {
 	cpu_set_t set;
 
 	place.ncpus = max(pf.config.ncpus, 1U);
 	place.cycles_per_us = measure_cycles();
+	place.looks = measure_looks();
 	place.host_cpus = 0;
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		for (int i = 0; i < CPU_SETSIZE; i++)
 			place.host_cpus += place.allowed[i] = CPU_ISSET(i, &set);
 	place.pin = place.host_cpus > 1;
 	place.spin = pf.config.spin && !pf.ops->traces; /* a tracer cannot spin */
+}
+
+static bool host_is_crowded(void)
+{
+	uint64_t until = atomic_load_explicit(&place.no_spin_until, memory_order_relaxed);
+
+	return until && cycles() < until;
 }
 
 /* --- pinning -------------------------------------------------------------------------- */
@@ -387,22 +416,27 @@ static void unspread(struct pf_thread *t)
 {
 	struct place *p = &t->place;
 
-	p->spin_rounds = min(p->spin_rounds * 2, 1U << 16);
+	if (!host_is_crowded())
+		p->spin_rounds = min(p->spin_rounds * 2, 1U << 16);
 	p->quick_rounds = 0;
 	pair_up(t, p->cpu);
 }
 
-static void quick(struct place *p)
+static void judge(struct place *p, uint64_t guest_cycles, uint64_t now)
 {
-	p->quick_rounds = min(p->quick_rounds + 1, 1U << 20);
-	if (p->misses)
-		p->misses--;
-}
+	bool quick = guest_cycles < us(QUICK_US) && p->stop_cycles < us(QUICK_US);
+	bool miss = p->missed || p->stop_cycles > us(SPIN_US);
 
-static void not_quick(struct place *p)
-{
-	p->quick_rounds -= min(p->quick_rounds, 16U);
-	p->misses += 4;
+	p->missed = false;
+	p->stopped_at = now;
+	if (quick)
+		p->quick_rounds = min(p->quick_rounds + 1, 1U << 20);
+	else
+		p->quick_rounds -= min(p->quick_rounds, (uint32_t)NOT_QUICK);
+	if (miss)
+		p->misses += MISS;
+	else if (p->misses)
+		p->misses--;
 }
 
 uint32_t place_before(struct pf_thread *t)
@@ -412,18 +446,17 @@ uint32_t place_before(struct pf_thread *t)
 	if (!place.pin)
 		return 0;
 	set_active(t, true);
-	if (p->stopped_at && cycles() - p->stopped_at > us(SPIN_US))
-		not_quick(p);
-	if (p->mode == PLACE_SPIN && (p->misses > MISSES || !take_token(t)))
+	p->stop_cycles = p->stopped_at ? cycles() - p->stopped_at : 0;
+	if (p->mode == PLACE_SPIN && (p->misses > MISSES || host_is_crowded() || !take_token(t)))
 		unspread(t);
 	else if (p->mode == PLACE_PAIR)
 		review_pair(t);
 	if (place.spin && p->mode == PLACE_PAIR && p->quick_rounds >= p->spin_rounds &&
-	    take_token(t))
+	    !host_is_crowded() && take_token(t))
 		spread(t);
 	if (p->mode != PLACE_FREE)
 		atomic_store_explicit(&p->running_since, cycles(), memory_order_relaxed);
-	return p->mode == PLACE_SPIN ? SPIN_US * 20 : 0;
+	return p->mode == PLACE_SPIN ? place.looks : 0;
 }
 
 void place_ask(struct pf_thread *t)
@@ -437,24 +470,35 @@ void place_ask(struct pf_thread *t)
 		unspread(t);
 }
 
+static void note_stolen(uint64_t now, uint64_t last)
+{
+	if (now - last > us(STOLEN_US))
+		atomic_store_explicit(&place.no_spin_until, now + STOLEN_FOR * (now - last),
+				      memory_order_relaxed);
+}
+
 bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value)
 {
-	uint64_t end;
+	uint64_t end, now, last;
+	bool came = __atomic_load_n(word, __ATOMIC_ACQUIRE) == value;
 
-	if (t->place.mode != PLACE_SPIN)
-		return __atomic_load_n(word, __ATOMIC_ACQUIRE) == value;
-	end = cycles() + us(SPIN_US);
+	if (came || t->place.mode != PLACE_SPIN)
+		return came;
+	now = cycles();
+	end = now + us(SPIN_US);
 	do {
-		for (int i = 0; i < 16; i++) {
-			if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) {
-				COUNT(spins_won);
-				return true;
-			}
+		for (int i = 0; i < 16 && !came; i++) {
 			__builtin_ia32_pause();
+			came = __atomic_load_n(word, __ATOMIC_ACQUIRE) == value;
 		}
-	} while (cycles() < end);
-	t->place.missed = true;
-	return false;
+		last = now;
+		now = cycles();
+		note_stolen(now, last);
+	} while (!came && now < end);
+	if (came)
+		COUNT(spins_won);
+	t->place.missed |= !came;
+	return came;
 }
 
 void place_after(struct pf_thread *t, uint32_t cpu, uint64_t guest_cycles)
@@ -470,12 +514,7 @@ void place_after(struct pf_thread *t, uint32_t cpu, uint64_t guest_cycles)
 		p->short_rounds = 0;
 		let_go(t);
 	}
-	p->stopped_at = cycles();
-	if (guest_cycles < us(SPIN_US) && !p->missed)
-		quick(p);
-	else
-		not_quick(p);
-	p->missed = false;
+	judge(p, guest_cycles, cycles());
 	if (guest_cycles < us(SHORT_US))
 		p->short_rounds = min(p->short_rounds + 1, 1U << 20);
 	else if (guest_cycles > us(1000 * OVERDUE_MS))

@@ -20,8 +20,8 @@ struct place {
 	int stub_cpu; /* where the stub is pinned, or -1 */
 
 	uint32_t short_rounds; /* in a row: worth a pair */
-	uint32_t quick_rounds; /* less 16 for each that was not: worth spinning */
-	uint32_t misses;       /* SPIN: grows fourfold with rounds that were not quick */
+	uint32_t quick_rounds; /* less many for each that was not: worth spinning */
+	uint32_t misses;       /* SPIN: grows by many when the other side slept */
 	uint32_t spin_rounds;  /* quick rounds before spinning is tried (again) */
 	uint32_t pulls;	       /* short bursts in a row that a thread on another CPU began */
 	/* The keeper's: since when guest code runs (cycles, 0: it does not), and whether the keeper
@@ -30,6 +30,7 @@ struct place {
 	atomic_bool released;
 	struct list node; /* guarded by the keeper's lock */
 	/* cycles */
+	uint64_t stop_cycles; /* how long the last stop took; 0: the task slept */
 	uint64_t paired_at, stopped_at, woken_at, crowded_at, no_pull_until;
 };
 
