@@ -110,6 +110,17 @@ static int drop_capabilities(uint64_t keep, const char **what)
 	return host_prctl(PR_SET_NO_NEW_PRIVS, 1, 0);
 }
 
+#define MANY_FDS (1U << 20) /* fs.nr_open, as Linux has it by default */
+
+/* The sentry's descriptors are all its guests' (core/account.h): with the privilege for it, beyond
+ * the hard limit. */
+static bool raise_nofile_beyond(const struct rlimit *l)
+{
+	struct rlimit more = {MANY_FDS, MANY_FDS};
+
+	return l->rlim_max < MANY_FDS && host_setrlimit(RLIMIT_NOFILE, &more) == 0;
+}
+
 /* Best effort: a limit of the caller's shell must not become the guest's. */
 static void relax_limits(void)
 {
@@ -128,6 +139,8 @@ static void relax_limits(void)
 			if (host_setrlimit(all[i], &inf) == 0)
 				continue;
 		}
+		if (all[i] == RLIMIT_NOFILE && raise_nofile_beyond(&l))
+			continue;
 		l.rlim_cur = l.rlim_max;
 		if (host_setrlimit(all[i], &l) < 0)
 			log_debug("cannot raise limit %d", all[i]);

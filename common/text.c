@@ -9,13 +9,19 @@
 /* Makes room for `more` bytes and a NUL; says how many of them there is room for. */
 static size_t reserve(struct text *t, size_t more)
 {
+	size_t room = max(t->room * 2, t->len + more + 256);
+	char *buf;
+
 	if (t->room - t->len > more)
 		return more;
-	if (t->fixed)
-		return t->room - t->len - 1;
-	t->room = max(t->room * 2, t->len + more + 256);
-	t->buf = xrealloc(t->buf, t->room);
-	return more;
+	buf = t->fixed || t->failed ? NULL : try_realloc(t->buf, room);
+	if (buf) {
+		t->room = room;
+		t->buf = buf;
+		return more;
+	}
+	t->failed = !t->fixed;
+	return t->room ? t->room - t->len - 1 : 0;
 }
 
 void text_fini(struct text *t)
@@ -28,6 +34,8 @@ void text_fini(struct text *t)
 void text_add(struct text *t, const void *data, size_t n)
 {
 	n = reserve(t, n);
+	if (!t->room)
+		return;
 	memcpy(t->buf + t->len, data, n);
 	t->len += n;
 	t->buf[t->len] = '\0';
@@ -43,12 +51,16 @@ void text_printf(struct text *t, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	reserve(t, 128);
+	if (!reserve(t, 128))
+		return;
 	va_start(ap, fmt);
 	n = vsnprintf(t->buf + t->len, t->room - t->len, fmt, ap);
 	va_end(ap);
 	if (n > 0 && (size_t)n >= t->room - t->len) {
-		reserve(t, (size_t)n);
+		if (!reserve(t, (size_t)n)) {
+			t->buf[t->len] = '\0';
+			return;
+		}
 		va_start(ap, fmt);
 		n = vsnprintf(t->buf + t->len, t->room - t->len, fmt, ap);
 		va_end(ap);

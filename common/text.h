@@ -10,7 +10,8 @@
 struct text {
 	char *buf; /* NUL-terminated once anything was added; owned */
 	size_t len, room;
-	bool fixed; /* buf is the caller's and room all there is: what does not fit is cut off */
+	bool fixed;  /* buf is the caller's and room all there is: what does not fit is cut off */
+	bool failed; /* there was no memory for all of it: what came after is missing */
 };
 
 #define TEXT_FIXED(array)                                                                          \

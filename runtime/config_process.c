@@ -225,14 +225,15 @@ static int parse_terminal(const struct source *s, const struct place *process,
 
 static int parse_rest(const struct source *s, const struct place *p, struct config_process *cp)
 {
-	int64_t oom = 0;
+	int64_t oom = INT64_MIN;
 	bool nnp = false;
 	int r = get_bool(s, p, "noNewPrivileges", &nnp);
 
 	if (r == 0)
 		r = get_int(s, p, "oomScoreAdj", false, -1000, 1000, &oom);
 	json_object_set_new(cp->request, "noNewPrivileges", json_boolean(nnp));
-	json_object_set_new(cp->request, "oomScoreAdj", json_integer(oom));
+	if (oom != INT64_MIN)
+		json_object_set_new(cp->request, "oomScoreAdj", json_integer(oom));
 	return r;
 }
 

@@ -281,6 +281,7 @@ static int exec_sentry(struct launch *l, int control, int listen_fd, int log_fd,
 			  .clone_flags = CLONE_NEWPID,
 			  .ctty = -1,
 			  .envp = (char *const *)lean_env};
+	const json_t *oom = json_object_get(l->config->process.request, "oomScoreAdj");
 	int pid;
 
 	args_add(&a, "garrison-sentry");
@@ -290,6 +291,8 @@ static int exec_sentry(struct launch *l, int control, int listen_fd, int log_fd,
 	args_add(&a, "--log-level=%d", log_level(l->g));
 	args_add(&a, "--platform=%s", l->g->platform);
 	args_add(&a, "--ncpus=%u", count_cpus(&l->config->limits));
+	if (oom)
+		args_add(&a, "--oom-score-adj=%d", (int)json_integer_value(oom));
 	if (l->g->no_spin)
 		args_add(&a, "--no-spin");
 	if (l->g->strace)

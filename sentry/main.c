@@ -19,8 +19,11 @@
 #include "common/host.h"
 #include "common/host_setup.h"
 #include "common/log.h"
+#include "sentry/core/account.h"
 #include "sentry/control/boot.h"
 #include "sentry/control/control.h"
+#include "sentry/control/oom.h"
+#include "sentry/fs/gofer/gofer.h"
 #include "sentry/kernel/lifecycle.h"
 #include "sentry/platform/platform.h"
 #include "sentry/sys/debug.h"
@@ -33,6 +36,7 @@ struct options {
 	int control_fd, listen_fd, log_fd;
 	int log_level;
 	bool strace, confine;
+	int oom_score_adj;
 	struct pf_config platform;
 };
 
@@ -46,6 +50,7 @@ enum {
 	OPT_NO_SPIN,
 	OPT_STRACE,
 	OPT_NO_CONFINE,
+	OPT_OOM,
 	OPT_TABLE
 };
 
@@ -59,6 +64,7 @@ static const struct option long_options[] = {
     {"no-spin", no_argument, NULL, OPT_NO_SPIN},
     {"strace", no_argument, NULL, OPT_STRACE},
     {"unsafe-no-confinement", no_argument, NULL, OPT_NO_CONFINE},
+    {"oom-score-adj", required_argument, NULL, OPT_OOM},
     {"print-syscalls", no_argument, NULL, OPT_TABLE},
     {NULL, 0, NULL, 0},
 };
@@ -86,6 +92,9 @@ static bool set_option(struct options *o, int c, const char *arg)
 		return true;
 	case OPT_NO_SPIN:
 		o->platform.spin = false;
+		return true;
+	case OPT_OOM:
+		o->oom_score_adj = atoi(arg);
 		return true;
 	case OPT_STRACE:
 		o->strace = true;
@@ -149,18 +158,31 @@ static void ignore_signals(void)
 	signal(SIGQUIT, SIG_IGN);
 }
 
-static void confine_world(const struct options *o)
+static void count_fds(void)
+{
+	struct rlimit l;
+
+	if (host_getrlimit(RLIMIT_NOFILE, &l) < 0)
+		l.rlim_cur = 1024;
+	account_set_fds((unsigned int)min(l.rlim_cur, (rlim_t)1 << 20));
+	gofer_set_idle_fds((unsigned int)min(l.rlim_cur / 16, (rlim_t)1024));
+}
+
+static void confine_world(const struct options *o, struct oom *oom)
 {
 	const int keep[] = {o->control_fd, o->listen_fd, o->log_fd};
 	const char *what = "close inherited fds";
 
 	must(confine_fds(keep, ARRAY_SIZE(keep)), what);
 	boot_host_facts();
+	oom_begin(oom, o->oom_score_adj);
 	if (!o->confine) {
 		log_warn("running WITHOUT confinement");
+		count_fds();
 		return;
 	}
 	must(confine_sentry_world(&what), what);
+	count_fds();
 }
 
 static void confine_calls(const struct options *o)
@@ -180,7 +202,9 @@ int main(int argc, char **argv)
 			    .log_fd = 2,
 			    .log_level = LOG_WARN,
 			    .confine = true,
+			    .oom_score_adj = OOM_AS_IT_IS,
 			    .platform = {.name = "systrap", .ncpus = 1, .spin = true}};
+	struct oom oom;
 
 	parse(&o, argc, argv);
 	log_init("sentry", o.log_fd, (enum log_level)o.log_level);
@@ -191,9 +215,11 @@ int main(int argc, char **argv)
 	control_set_debug_report(debug_report);
 	log_debug("started");
 	syscall_rules_init();
-	confine_world(&o);
+	confine_world(&o, &oom);
 	log_debug("confined");
+	oom_raise(&oom);
 	must(pf_init(&o.platform), "prepare the platform");
+	oom_end(&oom);
 	log_debug("platform ready");
 	if (o.strace) {
 		strace_enable();

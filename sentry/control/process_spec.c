@@ -7,6 +7,7 @@
 
 #include "common/host.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/core/cred.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
@@ -35,6 +36,7 @@ static int read_cred(struct process_spec *s, const struct container *c, const js
 	s->cred = cred;
 	cred->uid = cred->euid = cred->suid = cred->fsuid =
 	    (uint32_t)json_get_int(process, "uid", 0);
+	cred->account = account_of(c->domain, cred->uid);
 	cred->gid = cred->egid = cred->sgid = cred->fsgid =
 	    (uint32_t)json_get_int(process, "gid", 0);
 	cred->bounding = get_caps(caps, "bounding", c);

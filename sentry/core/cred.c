@@ -4,6 +4,19 @@
 #include <errno.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
+
+/* Supplementary groups, up to 256 KiB of them, are shared by the copies of credentials. */
+struct cred_groups {
+	struct refcount ref;
+	uint32_t gid[];
+};
+
+static void groups_put(struct cred_groups *g)
+{
+	if (g && ref_put(&g->ref))
+		charged_free(g);
+}
 
 struct cred *cred_new_root(capset caps)
 {
@@ -26,7 +39,8 @@ void cred_put(struct cred *c)
 {
 	if (!c || !ref_put(&c->ref))
 		return;
-	free(c->groups);
+	groups_put(c->shared);
+	account_put(c->account);
 	free(c);
 }
 
@@ -36,12 +50,9 @@ struct cred *cred_dup(const struct cred *c)
 
 	*n = *c;
 	ref_init(&n->ref);
-	n->groups = NULL;
-	if (c->ngroups) {
-		/* Bounded by cred_set_groups to 256 KiB. */
-		n->groups = xmalloc((size_t)c->ngroups * sizeof(*c->groups));
-		memcpy(n->groups, c->groups, (size_t)c->ngroups * sizeof(*c->groups));
-	}
+	if (n->shared)
+		ref_get(&n->shared->ref);
+	account_get(n->account);
 	return n;
 }
 
@@ -54,18 +65,20 @@ static int compare_gid(const void *a, const void *b)
 
 int cred_set_groups(struct cred *c, const uint32_t *groups, int n)
 {
-	uint32_t *copy = NULL;
+	struct cred_groups *new = NULL;
 
 	assert(n >= 0 && n <= 65536);
 	if (n) {
-		copy = try_calloc((size_t)n, sizeof(*copy));
-		if (!copy)
+		new = charged_alloc(sizeof(*new) + (size_t)n * sizeof(new->gid[0]));
+		if (!new)
 			return -ENOMEM;
-		memcpy(copy, groups, (size_t)n * sizeof(*copy));
-		qsort(copy, (size_t)n, sizeof(*copy), compare_gid);
+		ref_init(&new->ref);
+		memcpy(new->gid, groups, (size_t)n * sizeof(new->gid[0]));
+		qsort(new->gid, (size_t)n, sizeof(new->gid[0]), compare_gid);
 	}
-	free(c->groups);
-	c->groups = copy;
+	groups_put(c->shared);
+	c->shared = new;
+	c->groups = new ? new->gid : NULL;
 	c->ngroups = n;
 	return 0;
 }
@@ -87,4 +100,17 @@ bool cred_in_group(const struct cred *c, uint32_t gid)
 			high = mid;
 	}
 	return false;
+}
+
+void cred_settle_account(struct cred *c)
+{
+	struct account *a = account_sibling(c->account, c->uid);
+
+	account_put(c->account);
+	c->account = a;
+}
+
+void cred_pay(const struct cred *c)
+{
+	account_set_payer(c->account, c->effective & (BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_RESOURCE)));
 }

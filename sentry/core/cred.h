@@ -9,6 +9,9 @@
 
 #include "common/refcount.h"
 
+struct account;
+struct cred_groups;
+
 typedef uint64_t capset;
 #define CAPSET_ALL (BIT(CAP_LAST_CAP + 1) - 1)
 
@@ -20,7 +23,9 @@ struct cred {
 	uint32_t securebits;
 	bool no_new_privs;
 	int ngroups;
-	uint32_t *groups; /* sorted; owned */
+	const uint32_t *groups;	    /* sorted; in `shared` */
+	struct cred_groups *shared; /* owned; NULL: none */
+	struct account *account;    /* of `uid` in its container; owned. NULL: the sentry's own */
 };
 
 /* Root with the given capability sets and no supplementary groups; never NULL. */
@@ -31,6 +36,11 @@ void cred_put(struct cred *c);
 struct cred *cred_dup(const struct cred *c);
 /* Takes nothing; replaces the groups by a sorted copy. n <= 65536. -ENOMEM. */
 int cred_set_groups(struct cred *c, const uint32_t *groups, int n) MUST_CHECK;
+
+/* Before credentials are published: the account of their uid. */
+void cred_settle_account(struct cred *c);
+/* Makes their account the payer of the calling thread (core/account.h). */
+void cred_pay(const struct cred *c);
 
 static inline bool cred_capable(const struct cred *c, int cap)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/inotify.h"
 
 #define HASH_BUCKETS 8192
@@ -158,8 +158,8 @@ static void free_dead(struct list *dead)
 			inode_put(d->inode);
 		}
 		if (d->name != d->short_name)
-			free(d->name);
-		free(d);
+			charged_free(d->name);
+		charged_free(d);
 	}
 }
 
@@ -196,7 +196,7 @@ void dentry_put(struct dentry *d)
 
 static void set_name(struct dentry *d, const char *name, size_t len)
 {
-	d->name = len < DENTRY_SHORT_NAME ? d->short_name : xmalloc(len + 1);
+	d->name = len < DENTRY_SHORT_NAME ? d->short_name : charged_always(len + 1);
 	memcpy(d->name, name, len);
 	d->name[len] = '\0';
 	d->len = (uint8_t)len;
@@ -207,7 +207,7 @@ static void set_name(struct dentry *d, const char *name, size_t len)
 static struct dentry *dentry_new(struct superblock *sb, const char *name, size_t len,
 				 struct inode *inode)
 {
-	struct dentry *d = NEW(struct dentry);
+	struct dentry *d = CHARGED_NEW(struct dentry);
 
 	atomic_init(&d->count, 1);
 	d->sb = sb;
@@ -412,7 +412,7 @@ static void take_name_locked(struct dentry *d, struct dentry *from)
 	char *old = d->name != d->short_name ? d->name : NULL;
 
 	set_name(d, from->name, from->len);
-	free(old);
+	charged_free(old);
 }
 
 /* d takes the place of target (the new name, negative or replaced), which becomes deleted. */
@@ -450,7 +450,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 	take_name_locked(a, b);
 	old = b->name != b->short_name ? b->name : NULL;
 	set_name(b, name, len);
-	free(old);
+	charged_free(old);
 	swap_parents_locked(a, pb, &ra);
 	swap_parents_locked(b, pa, &rb);
 	hash_add_locked(a);

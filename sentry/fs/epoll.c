@@ -34,11 +34,12 @@
 #include <stdio.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/fdinfo.h"
 #include "sentry/fs/inode.h"
 
 #define MAX_NESTS 4	       /* links between epolls in a chain, as in Linux */
-#define MAX_WATCHES (1U << 20) /* in the sandbox */
+#define MAX_WATCHES (1U << 20) /* of a user */
 #define FLAG_BITS (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
 #define EXCLUSIVE_OK                                                                               \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
@@ -63,23 +64,23 @@ struct epoll {
 };
 
 struct item {
-	struct waiter w;   /* on file->wq */
-	struct epoll *ep;  /* immutable */
-	struct file *file; /* immutable; not referenced */
-	int fd;		   /* immutable */
-	struct list node;  /* scan */
-	struct list filed; /* in file->epoll_items: files_lock */
-	struct list ready; /* ready_lock */
-	uint32_t want;	   /* ready_lock to write, scan to read; 0: a spent one-shot */
-	uint32_t flags;	   /* scan: FLAG_BITS */
-	uint64_t data;	   /* scan */
+	struct waiter w;       /* on file->wq */
+	struct epoll *ep;      /* immutable */
+	struct file *file;     /* immutable; not referenced */
+	struct account *payer; /* immutable */
+	int fd;		       /* immutable */
+	struct list node;      /* scan */
+	struct list filed;     /* in file->epoll_items: files_lock */
+	struct list ready;     /* ready_lock */
+	uint32_t want;	       /* ready_lock to write, scan to read; 0: a spent one-shot */
+	uint32_t flags;	       /* scan: FLAG_BITS */
+	uint64_t data;	       /* scan */
 };
 
 static const struct file_ops epoll_ops;
 static pthread_mutex_t nest_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mutex files_lock = MUTEX_INIT(RANK_LEAF);
 static unsigned int visits; /* nest_lock */
-static atomic_uint watches;
 
 static struct epoll *epoll_of(struct file *f)
 {
@@ -99,7 +100,7 @@ static void epoll_put(struct epoll *ep)
 	waitq_destroy(&ep->sleepers);
 	mutex_destroy(&ep->ready_lock);
 	pthread_mutex_destroy(&ep->scan);
-	free(ep->buckets);
+	charged_free(ep->buckets);
 	free(ep);
 }
 
@@ -132,7 +133,7 @@ static int items_grow(struct epoll *ep)
 
 	if (ep->nitems < n)
 		return 0;
-	ep->buckets = try_calloc(n * 2, sizeof(*old));
+	ep->buckets = charged_calloc(n * 2, sizeof(*old));
 	if (!ep->buckets) {
 		ep->buckets = old;
 		return -ENOMEM;
@@ -146,7 +147,7 @@ static int items_grow(struct epoll *ep)
 			list_add(bucket(ep, it->file, it->fd), &it->node);
 		}
 	}
-	free(old);
+	charged_free(old);
 	return 0;
 }
 
@@ -187,8 +188,8 @@ static void item_free(struct item *it)
 	mutex_unlock(&ep->ready_lock);
 	list_del(&it->node);
 	ep->nitems--;
-	atomic_fetch_sub(&watches, 1);
-	free(it);
+	account_give(it->payer, COUNT_EPOLL_WATCHES, 1);
+	charged_free(it);
 }
 
 static void item_remove(struct item *it)
@@ -415,11 +416,14 @@ static int add_locked(struct epoll *ep, int fd, struct file *target,
 
 	if (err)
 		return err;
-	if (atomic_fetch_add(&watches, 1) >= MAX_WATCHES) {
-		atomic_fetch_sub(&watches, 1);
+	it = charged_alloc(sizeof(*it));
+	if (!it)
+		return -ENOMEM;
+	if (!account_take(account_payer(), COUNT_EPOLL_WATCHES, 1, MAX_WATCHES)) {
+		charged_free(it);
 		return -ENOSPC;
 	}
-	it = NEW(struct item);
+	it->payer = account_payer();
 	it->ep = ep;
 	it->file = target;
 	it->fd = fd;
@@ -627,7 +631,7 @@ int epoll_new(const struct cred *cred, struct file **out)
 	mutex_init(&ep->ready_lock, RANK_LEAF);
 	list_init(&ep->ready);
 	ep->nbuckets = FIRST_BUCKETS;
-	ep->buckets = xzalloc(FIRST_BUCKETS * sizeof(*ep->buckets));
+	ep->buckets = charged_always(FIRST_BUCKETS * sizeof(*ep->buckets));
 	for (size_t i = 0; i < FIRST_BUCKETS; i++)
 		list_init(&ep->buckets[i]);
 	*out = &ep->file;

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/filelock.h"
 
 #define MAX_FDS (1U << 20) /* fs.nr_open */
@@ -37,13 +38,13 @@ static void bit_set(uint64_t *map, unsigned int i, bool on)
 
 static int resize_locked(struct fdtable *t, unsigned int size)
 {
-	struct file **files = try_calloc(size, sizeof(*files));
-	uint64_t *open = try_calloc(size / 64, 8), *cloexec = try_calloc(size / 64, 8);
+	struct file **files = charged_calloc(size, sizeof(*files));
+	uint64_t *open = charged_calloc(size / 64, 8), *cloexec = charged_calloc(size / 64, 8);
 
 	if (!files || !open || !cloexec) {
-		free(files);
-		free(open);
-		free(cloexec);
+		charged_free(files);
+		charged_free(open);
+		charged_free(cloexec);
 		return -ENOMEM;
 	}
 	if (t->size) {
@@ -51,9 +52,9 @@ static int resize_locked(struct fdtable *t, unsigned int size)
 		memcpy(open, t->open, t->size / 8);
 		memcpy(cloexec, t->cloexec, t->size / 8);
 	}
-	free(t->files);
-	free(t->open);
-	free(t->cloexec);
+	charged_free(t->files);
+	charged_free(t->open);
+	charged_free(t->cloexec);
 	t->files = files;
 	t->open = open;
 	t->cloexec = cloexec;
@@ -110,9 +111,9 @@ void fdtable_put(struct fdtable *t)
 	for (unsigned int w = 0; w < t->size / 64; w++)
 		for (uint64_t bits = t->open[w]; bits; bits &= bits - 1)
 			close_file(t, t->files[w * 64 + (unsigned int)__builtin_ctzll(bits)]);
-	free(t->files);
-	free(t->open);
-	free(t->cloexec);
+	charged_free(t->files);
+	charged_free(t->open);
+	charged_free(t->cloexec);
 	mutex_destroy(&t->lock);
 	free(t);
 }
@@ -128,8 +129,11 @@ struct fdtable *fdtable_dup(struct fdtable *t)
 
 	while (last > FIRST_SIZE && !t->open[last / 64 - 1])
 		last -= 64;
-	if (grow_locked(copy, last - 1) < 0)
-		abort();
+	if (grow_locked(copy, last - 1) < 0) {
+		mutex_destroy(&copy->lock);
+		free(copy);
+		return NULL;
+	}
 	for (unsigned int w = 0; w < last / 64; w++) {
 		copy->open[w] = t->open[w];
 		copy->cloexec[w] = t->cloexec[w];

@@ -13,7 +13,7 @@ void fdtable_put(struct fdtable *t); /* the last one closes all */
 /* Has it more than one user (CLONE_FILES)? */
 bool fdtable_is_shared(struct fdtable *t);
 /* A copy with the same descriptors, as fork makes it. */
-struct fdtable *fdtable_dup(struct fdtable *t);
+struct fdtable *fdtable_dup(struct fdtable *t); /* NULL: no memory */
 /* execve: closes those with FD_CLOEXEC. */
 void fdtable_exec(struct fdtable *t);
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/core/account.h"
 #include "sentry/fs/fasync.h"
 #include "sentry/fs/filelock.h"
 #include "sentry/fs/inode.h"
@@ -31,6 +32,7 @@ void file_init(struct file *f, const struct file_ops *ops, struct inode *inode,
 		inode->uid = cred->fsuid;
 		inode->gid = cred->fsgid;
 	}
+	f->payer = account_charge_always(FILE_WEIGHT);
 	f->caps = 0;
 	atomic_init(&f->flags, flags & FILE_KEEP_FLAGS);
 	f->wq = NULL;
@@ -82,6 +84,7 @@ void file_fini(struct file *f)
 	inode_put(f->inode);
 	if (f->cred)
 		cred_put(f->cred);
+	account_uncharge(f->payer, FILE_WEIGHT);
 	mutex_destroy(&f->pos_lock);
 }
 

@@ -25,6 +25,7 @@
 #include "sentry/fs/path.h"
 #include "sentry/locks.h"
 
+struct account;
 struct inode;
 struct file;
 struct kstat;
@@ -83,6 +84,7 @@ struct file {
 	struct path path;	    /* immutable; both NULL for files without a name */
 	struct inode *inode;	    /* immutable; owned; never NULL (anonymous files have one) */
 	struct cred *cred;	    /* immutable; the opener's */
+	struct account *payer;	    /* immutable; who made it (core/account.h) */
 	uint32_t caps;		    /* immutable; FILE_* */
 	atomic_int flags;	    /* O_* status flags and access mode, without O_CLOEXEC */
 	struct waitq *wq;	    /* immutable; NULL: always ready */
@@ -101,7 +103,10 @@ struct file {
 	atomic_bool has_flock;	 /* may hold flock or OFD locks */
 };
 
-/* Initialises the embedded base with one reference. Takes a reference on inode and cred
+/* What an open file, with an inode of its own, is charged as. */
+#define FILE_WEIGHT 1024
+
+/* Initialises the embedded base with one reference, and charges it to the calling thread's payer. Takes a reference on inode and cred
  * and on both halves of path (which may be NULL). */
 void file_init(struct file *f, const struct file_ops *ops, struct inode *inode,
 	       const struct path *path, const struct cred *cred, int flags);

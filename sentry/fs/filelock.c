@@ -3,8 +3,7 @@
  * and the operations brief, and deadlock detection needs a view of all of
  * them anyway. Waiters are woken after it is released.
  *
- * Limit: MAX_LOCKS records on one inode and MAX_TOTAL in all, so that a guest cannot make the
- * sentry's memory grow without bound (Linux has no such limit).
+ * Limit: MAX_LOCKS records on one inode (Linux has none); their memory is charged to its user.
  */
 #include "sentry/fs/filelock.h"
 
@@ -13,11 +12,11 @@
 #include <sys/sysmacros.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "common/text.h"
 #include "sentry/fs/inode.h"
 
 #define MAX_LOCKS 65536
-#define MAX_TOTAL (1U << 20)
 
 struct record {
 	struct list node;
@@ -40,7 +39,6 @@ struct file_lock_set {
 
 static struct mutex locks_lock = MUTEX_INIT(RANK_OBJECT);
 static struct list sets = LIST_INIT(sets);		   /* guarded by locks_lock */
-static unsigned int total;				   /* records; guarded by locks_lock */
 static struct list blocked_list = LIST_INIT(blocked_list); /* guarded by locks_lock */
 
 /* Sets are made on first use and live as long as the inode, so a reader needs no lock. */
@@ -74,14 +72,13 @@ static void free_all(struct list *head)
 	struct record *r, *tmp;
 
 	list_for_each_safe (r, tmp, head, node)
-		free(r);
+		charged_free(r);
 }
 
 void file_lock_set_free(struct file_lock_set *set)
 {
 	mutex_lock(&locks_lock);
 	list_del(&set->node);
-	total -= set->count;
 	mutex_unlock(&locks_lock);
 	free_all(&set->records);
 	free_all(&set->flocks);
@@ -163,20 +160,18 @@ static void drop_locked(struct file_lock_set *set, struct record *r)
 {
 	list_del(&r->node);
 	set->count--;
-	total--;
-	free(r);
+	charged_free(r);
 }
 
 static struct record *add_locked(struct file_lock_set *set, struct list *head,
 				 const struct record *like)
 {
-	struct record *r = xmalloc(sizeof(*r));
+	struct record *r = charged_always(sizeof(*r));
 
 	*r = *like;
 	list_init(&r->node);
 	list_add_tail(head, &r->node);
 	set->count++;
-	total++;
 	return r;
 }
 
@@ -237,7 +232,7 @@ static int set_locked(struct file_lock_set *set, const struct filelock_req *req,
 
 	if (r)
 		return block_locked(blocked, req, r);
-	if (set->count >= MAX_LOCKS || total >= MAX_TOTAL)
+	if (set->count >= MAX_LOCKS || account_admit() < 0)
 		return -ENOLCK;
 	*wake = carve_locked(set, req->owner, req->start, req->end);
 	if (req->type != F_UNLCK)
@@ -311,7 +306,7 @@ static int flock_locked(struct file_lock_set *set, struct file *f, int operation
 	list_for_each (r, &set->flocks, node)
 		if (write || r->write)
 			return -EAGAIN;
-	if (set->count >= MAX_LOCKS || total >= MAX_TOTAL)
+	if (set->count >= MAX_LOCKS || account_admit() < 0)
 		return -ENOLCK;
 	add_locked(set, &set->flocks,
 		   &(struct record){.owner = f, .pid = pid, .write = write, .end = INT64_MAX});

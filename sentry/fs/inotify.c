@@ -6,7 +6,7 @@
  * no watch does not take it. Waking (rank above) may happen under it.
  *
  * Limits as Linux's defaults: MAX_QUEUED events in a queue (then one
- * IN_Q_OVERFLOW), MAX_WATCHES in all, MAX_INSTANCES.
+ * IN_Q_OVERFLOW), and MAX_WATCHES and MAX_INSTANCES for each user.
  */
 #include "sentry/fs/inotify.h"
 
@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/dentry.h"
 
 #define MAX_QUEUED 16384
@@ -45,16 +46,21 @@ struct inotify {
 	unsigned int queued;
 	size_t bytes;
 	int next_wd;
-	bool overflowed;
+	struct event *overflow; /* IN_Q_OVERFLOW; owned while it is not queued */
+	struct account *payer;	/* immutable */
 };
 
 struct watch {
 	struct list in_instance, in_inode, all;
 	struct inotify *owner;
 	struct inode *inode; /* owned */
+	struct account *payer;
 	uint32_t mask;
 	int wd;
 };
+
+/* A watch with the inode that it keeps from being forgotten, and its names. */
+#define WATCH_WEIGHT (sizeof(struct watch) + 768)
 
 struct inotify_set {
 	struct list watches; /* guarded by inotify_lock */
@@ -63,7 +69,6 @@ struct inotify_set {
 static struct mutex inotify_lock = MUTEX_INIT(RANK_OBJECT);
 static struct list all_watches = LIST_INIT(all_watches); /* guarded by inotify_lock */
 atomic_int inotify_watches;
-static atomic_int instances;
 
 uint32_t inotify_cookie(void)
 {
@@ -88,12 +93,14 @@ static bool same_event(const struct event *a, int wd, uint32_t mask, const char 
 	return strlen(a->name) == len && !memcmp(a->name, name, len);
 }
 
-static void append_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
+static bool append_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
 			  const char *name, size_t len)
 {
 	size_t padded = len ? ROUND_UP(len + 1, sizeof(struct inotify_event)) : 0;
-	struct event *e = xzalloc(sizeof(*e) + padded);
+	struct event *e = charged_alloc(sizeof(*e) + padded);
 
+	if (!e)
+		return false;
 	e->head.wd = wd;
 	e->head.mask = mask;
 	e->head.cookie = cookie;
@@ -105,21 +112,35 @@ static void append_locked(struct inotify *in, int wd, uint32_t mask, uint32_t co
 	in->queued++;
 	in->bytes += sizeof(struct inotify_event) + padded;
 	waitq_wake(&in->wq, POLLIN | POLLRDNORM);
+	return true;
+}
+
+/* Tells, once, that events were lost. The place for that was set aside. */
+static void overflow_locked(struct inotify *in)
+{
+	struct event *e = in->overflow;
+
+	if (!e)
+		return;
+	in->overflow = NULL;
+	list_add_tail(&in->events, &e->node);
+	in->queued++;
+	in->bytes += sizeof(struct inotify_event);
+	waitq_wake(&in->wq, POLLIN | POLLRDNORM);
 }
 
 static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
 			 const char *name, size_t len)
 {
 	if (in->queued >= MAX_QUEUED) {
-		if (!in->overflowed)
-			append_locked(in, -1, IN_Q_OVERFLOW, 0, NULL, 0);
-		in->overflowed = true;
+		overflow_locked(in);
 		return;
 	}
 	if (!list_empty(&in->events) &&
 	    same_event(list_last(&in->events, struct event, node), wd, mask, name, len))
 		return;
-	append_locked(in, wd, mask, cookie, name, len);
+	if (!append_locked(in, wd, mask, cookie, name, len))
+		overflow_locked(in);
 }
 
 /* Takes the watch off; the caller frees it, and drops its inode, outside the lock. */
@@ -132,6 +153,7 @@ static void unwatch_locked(struct watch *w, struct list *dead)
 	list_add_tail(dead, &w->all);
 	atomic_fetch_sub(&w->inode->watch_count, 1);
 	atomic_fetch_sub(&inotify_watches, 1);
+	account_give(w->payer, COUNT_INOTIFY_WATCHES, 1);
 }
 
 static void free_watches(struct list *dead)
@@ -141,7 +163,7 @@ static void free_watches(struct list *dead)
 
 		list_del(&w->all);
 		inode_put(w->inode);
-		free(w);
+		charged_free(w);
 	}
 }
 
@@ -254,9 +276,17 @@ static struct event *take_event(struct inotify *in, size_t n, int *err)
 	list_del(&e->node);
 	in->queued--;
 	in->bytes -= sizeof(e->head) + e->name_len;
-	if (e->head.mask & IN_Q_OVERFLOW)
-		in->overflowed = false;
 	return e;
+}
+
+static void event_done(struct inotify *in, struct event *e)
+{
+	if (!(e->head.mask & IN_Q_OVERFLOW)) {
+		charged_free(e);
+		return;
+	}
+	SCOPED_LOCK(&inotify_lock);
+	in->overflow = e;
 }
 
 static ssize_t inotify_read(struct file *f, void *buf, size_t n, off_t *pos)
@@ -269,7 +299,7 @@ static ssize_t inotify_read(struct file *f, void *buf, size_t n, off_t *pos)
 		memcpy((char *)buf + done, &e->head, sizeof(e->head));
 		memcpy((char *)buf + done + sizeof(e->head), e->name, e->name_len);
 		done += sizeof(e->head) + e->name_len;
-		free(e);
+		event_done(of(f), e);
 	}
 	return done ? (ssize_t)done : err;
 }
@@ -312,8 +342,9 @@ static void inotify_release(struct file *f)
 	mutex_unlock(&inotify_lock);
 	free_watches(&dead);
 	list_for_each_safe (e, etmp, &in->events, node)
-		free(e);
-	atomic_fetch_sub(&instances, 1);
+		charged_free(e);
+	charged_free(in->overflow);
+	account_give(in->payer, COUNT_INOTIFY_INSTANCES, 1);
 	file_fini(f);
 	waitq_destroy(&in->wq);
 	free(in);
@@ -332,11 +363,13 @@ int inotify_new(const struct cred *cred, int flags, struct file **out)
 	struct inotify *in;
 	struct inode *inode;
 
-	if (atomic_fetch_add(&instances, 1) >= MAX_INSTANCES) {
-		atomic_fetch_sub(&instances, 1);
+	if (!account_take(account_payer(), COUNT_INOTIFY_INSTANCES, 1, MAX_INSTANCES))
 		return -EMFILE;
-	}
 	in = NEW(struct inotify);
+	in->payer = account_payer();
+	in->overflow = CHARGED_NEW(struct event);
+	in->overflow->head.wd = -1;
+	in->overflow->head.mask = IN_Q_OVERFLOW;
 	inode = anon_inode_new("inotify", 0);
 	file_init(&in->file, &inotify_ops, inode, NULL, cred, O_RDONLY | (flags & O_NONBLOCK));
 	inode_put(inode);
@@ -372,13 +405,18 @@ static int new_watch_locked(struct inotify *in, struct inode *inode, uint32_t ma
 {
 	struct watch *w;
 
-	if (atomic_load(&inotify_watches) >= MAX_WATCHES)
+	if (!account_take(account_payer(), COUNT_INOTIFY_WATCHES, 1, MAX_WATCHES))
 		return -ENOSPC;
+	w = charged_alloc(WATCH_WEIGHT);
+	if (!w) {
+		account_give(account_payer(), COUNT_INOTIFY_WATCHES, 1);
+		return -ENOMEM;
+	}
 	if (!inode->watches) {
 		inode->watches = NEW(struct inotify_set);
 		list_init(&inode->watches->watches);
 	}
-	w = NEW(struct watch);
+	w->payer = account_payer();
 	w->owner = in;
 	w->inode = inode_get(inode);
 	w->mask = mask;

@@ -14,6 +14,8 @@
 #include "common/host_file.h"
 #include "common/host_memfd.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
+#include "common/mem.h"
 #include "sentry/fs/inode.h"
 
 struct memfd {
@@ -179,7 +181,7 @@ static void memfd_free(struct inode *inode)
 {
 	struct memfd *m = memfd_of(inode);
 
-	host_close(m->fd);
+	charged_close(m->fd);
 	inode_fini(inode);
 	free(m->path);
 	free(m);
@@ -210,11 +212,11 @@ static void start(void)
 static int host_memfd(unsigned int flags)
 {
 	unsigned int exec = flags & (MFD_EXEC | MFD_NOEXEC_SEAL);
-	int fd = host_memfd_create("guest", MFD_ALLOW_SEALING | exec);
+	int fd = charged_memfd("guest", MFD_ALLOW_SEALING | exec);
 
 	if (fd == -EINVAL && exec)
-		fd = host_memfd_create("guest", MFD_ALLOW_SEALING);
-	return fd == -EMFILE ? -ENFILE : fd;
+		fd = charged_memfd("guest", MFD_ALLOW_SEALING);
+	return fd;
 }
 
 int memfd_new(const struct cred *cred, const char *name, unsigned int flags, struct file **out)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/fs_context.h"
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/walk.h"
@@ -22,7 +23,7 @@ struct mutex mount_lock = MUTEX_INIT(RANK_MOUNT);
 struct mount *mount_new(struct superblock *sb, struct dentry *root, unsigned long flags)
 {
 	static atomic_int next_id = 20;
-	struct mount *m = NEW(struct mount);
+	struct mount *m = CHARGED_NEW(struct mount);
 
 	ref_init(&m->ref);
 	m->sb = superblock_get(sb);
@@ -55,7 +56,7 @@ void mount_put(struct mount *m)
 	dentry_put(m->root);
 	superblock_deactivate(m->sb);
 	superblock_put(m->sb);
-	free(m);
+	charged_free(m);
 }
 
 int mount_want_write(struct mount *m)

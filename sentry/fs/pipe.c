@@ -18,12 +18,12 @@
 #include <sys/ioctl.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/inode.h"
 
 #define SLOT 4096U
 #define FEW_SLOTS 2U	 /* of a new pipe once the unprivileged have too much */
-#define SOFT_SLOTS 16384 /* in all pipes together, for the unprivileged */
-#define MAX_PAGES 131072 /* in all pipes together: a pipe's data is the sentry's memory */
+#define SOFT_SLOTS 16384 /* fs.pipe-user-pages-soft: in all of a user's pipes */
 #define IN_EVENTS (POLLIN | POLLRDNORM)
 #define OUT_EVENTS (POLLOUT | POLLWRNORM)
 
@@ -36,7 +36,8 @@ struct slot {
 struct pipe {
 	struct mutex lock;
 	struct waitq wq;
-	bool anonymous; /* immutable: made by pipe(2), so opening it anew never waits */
+	bool anonymous;	       /* immutable: made by pipe(2), so opening it anew never waits */
+	struct account *payer; /* immutable: whose slots they are */
 
 	/* guarded by lock */
 	struct slot *ring;
@@ -58,7 +59,6 @@ struct pipe_end {
 };
 
 static const struct file_ops pipe_ops;
-static atomic_long all_slots, all_pages;
 
 static struct pipe_end *end_of(struct file *f)
 {
@@ -95,26 +95,29 @@ static bool privileged(const struct cred *cred)
 	return cred_capable(cred, CAP_SYS_RESOURCE) || cred_capable(cred, CAP_SYS_ADMIN);
 }
 
+static bool has_many(struct account *a, const struct cred *cred)
+{
+	return account_count(a, COUNT_PIPE_PAGES) > SOFT_SLOTS && !privileged(cred);
+}
+
 static struct pipe *pipe_create(bool anonymous, const struct cred *cred)
 {
 	struct pipe *p = NEW(struct pipe);
-	bool few = atomic_load(&all_slots) > SOFT_SLOTS && !privileged(cred);
 
 	mutex_init(&p->lock, RANK_OBJECT);
 	waitq_init(&p->wq);
 	p->anonymous = anonymous;
-	p->size = p->limit = few ? FEW_SLOTS : PIPE_DEFAULT_SIZE / SLOT;
-	atomic_fetch_add(&all_slots, p->limit);
-	p->ring = xzalloc(p->size * sizeof(*p->ring));
+	p->payer = account_payer();
+	p->size = p->limit = has_many(p->payer, cred) ? FEW_SLOTS : PIPE_DEFAULT_SIZE / SLOT;
+	account_take_always(p->payer, COUNT_PIPE_PAGES, p->limit);
+	p->ring = charged_always(p->size * sizeof(*p->ring));
 	return p;
 }
 
 static void drop_pages(struct pipe *p)
 {
 	for (uint32_t i = 0; i < p->size; i++) {
-		if (p->ring[i].page)
-			atomic_fetch_sub(&all_pages, 1);
-		free(p->ring[i].page);
+		charged_free(p->ring[i].page);
 		p->ring[i] = (struct slot){0};
 	}
 }
@@ -123,9 +126,9 @@ void fifo_inode_free(struct pipe *p)
 {
 	if (!p)
 		return;
-	atomic_fetch_sub(&all_slots, p->limit);
+	account_give(p->payer, COUNT_PIPE_PAGES, p->limit);
 	drop_pages(p);
-	free(p->ring);
+	charged_free(p->ring);
 	waitq_destroy(&p->wq);
 	mutex_destroy(&p->lock);
 	free(p);
@@ -199,23 +202,12 @@ static bool merge_locked(struct pipe *p, const char *buf, size_t n)
 	return true;
 }
 
-static char *page_new(void)
-{
-	char *page = NULL;
-
-	if (atomic_fetch_add(&all_pages, 1) < MAX_PAGES)
-		page = malloc(SLOT);
-	if (!page)
-		atomic_fetch_sub(&all_pages, 1);
-	return page;
-}
-
 static int fill_slot_locked(struct pipe *p, const char *buf, size_t n, bool packet)
 {
 	struct slot *s = slot_at(p, p->head);
 
 	if (!s->page)
-		s->page = page_new();
+		s->page = charged_malloc(SLOT);
 	if (!s->page)
 		return -ENOMEM;
 	memcpy(s->page, buf, n);
@@ -309,26 +301,32 @@ static int pipe_fsync(struct file *f, bool datasync)
 
 /* --- size ------------------------------------------------------------------------- */
 
-static int resize_locked(struct pipe *p, uint32_t size)
+static void take_ring_locked(struct pipe *p, struct slot *ring, uint32_t size)
 {
 	uint32_t used = p->head - p->tail;
-	struct slot *ring;
 
-	if (used > size)
-		return -EBUSY;
-	ring = try_calloc(size, sizeof(*ring));
-	if (!ring)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < used; i++) {
 		ring[i] = *slot_at(p, p->tail + i);
 		slot_at(p, p->tail + i)->page = NULL;
 	}
 	drop_pages(p);
-	free(p->ring);
+	charged_free(p->ring);
 	p->ring = ring;
 	p->size = size;
 	p->tail = 0;
 	p->head = used;
+}
+
+static int resize_locked(struct pipe *p, uint32_t size)
+{
+	struct slot *ring;
+
+	if (p->head - p->tail > size)
+		return -EBUSY;
+	ring = charged_calloc(size, sizeof(*ring));
+	if (!ring)
+		return -ENOMEM;
+	take_ring_locked(p, ring, size);
 	return 0;
 }
 
@@ -352,11 +350,12 @@ static uint32_t slots_for(unsigned long size)
 	return slots;
 }
 
-static bool may_grow(uint32_t slots, uint32_t limit, const struct cred *cred)
+static bool may_grow(const struct pipe *p, uint32_t slots, const struct cred *cred)
 {
 	if ((unsigned long)slots * SLOT > PIPE_MAX_SIZE && !cred_capable(cred, CAP_SYS_RESOURCE))
 		return false;
-	return atomic_load(&all_slots) + slots - limit <= SOFT_SLOTS || privileged(cred);
+	return account_count(p->payer, COUNT_PIPE_PAGES) + slots - p->limit <= SOFT_SLOTS ||
+	       privileged(cred);
 }
 
 long pipe_set_size(struct file *f, unsigned long size, const struct cred *cred)
@@ -372,12 +371,13 @@ long pipe_set_size(struct file *f, unsigned long size, const struct cred *cred)
 	p = end_of(f)->pipe;
 	slots = slots_for(size);
 	mutex_lock(&p->lock);
-	if (slots > p->limit && !may_grow(slots, p->limit, cred))
+	if (slots > p->limit && !may_grow(p, slots, cred))
 		err = -EPERM;
 	else
 		err = resize_locked(p, slots);
 	if (!err) {
-		atomic_fetch_add(&all_slots, (long)slots - p->limit);
+		account_take_always(p->payer, COUNT_PIPE_PAGES, slots);
+		account_give(p->payer, COUNT_PIPE_PAGES, p->limit);
 		p->limit = slots;
 	}
 	mutex_unlock(&p->lock);
@@ -421,13 +421,12 @@ static void push_front_locked(struct pipe *p, const char *buf, size_t n)
 {
 	struct slot *s;
 
-	if (p->head - p->tail == p->size && resize_locked(p, p->size * 2))
-		abort(); /* 24 bytes a slot: no memory at all is left */
+	/* Beyond all limits: the bytes were here a moment ago. */
+	if (p->head - p->tail == p->size)
+		take_ring_locked(p, charged_always(2 * p->size * sizeof(*p->ring)), 2 * p->size);
 	s = slot_at(p, --p->tail);
-	if (!s->page) { /* beyond all limits: the bytes were here a moment ago */
-		s->page = xmalloc(SLOT);
-		atomic_fetch_add(&all_pages, 1);
-	}
+	if (!s->page)
+		s->page = charged_always(SLOT);
 	memcpy(s->page, buf, n);
 	s->offset = 0;
 	s->len = (uint32_t)n;

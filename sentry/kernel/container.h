@@ -27,8 +27,10 @@ struct container {
 	struct net_namespace *net;
 	uint64_t memory_limit; /* bytes, 0 none: shown in /proc/meminfo and sysinfo */
 	unsigned int ncpus;
-	uint64_t pids_limit; /* tasks, 0 none */
-	char *cgroup_path;   /* shown in /proc/PID/cgroup */
+	uint64_t pids_limit;	/* tasks, 0 none */
+	uint64_t sentry_memory; /* its share of the sentry's (core/account.h) */
+	unsigned int domain;	/* its users' in core/account.h */
+	char *cgroup_path;	/* shown in /proc/PID/cgroup */
 	struct loadavg load;
 };
 

@@ -61,6 +61,9 @@ static void take_files(struct task *t)
 {
 	struct fdtable *old = t->files, *files = fdtable_is_shared(old) ? fdtable_dup(old) : NULL;
 
+	/* The old image is gone: there is no way back. */
+	if (!files && fdtable_is_shared(old))
+		task_exit_group(t, SIGKILL);
 	if (files) {
 		mutex_lock(&t->alloc_lock);
 		t->files = files;

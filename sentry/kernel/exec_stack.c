@@ -9,7 +9,7 @@
 #include <sys/auxv.h>
 
 #include "common/host_random.h"
-#include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/exec.h"
 
 #ifndef AT_MINSIGSTKSZ
@@ -169,8 +169,8 @@ int exec_build_stack(struct mm *mm, const struct exec_args *args, const struct c
 		     const struct exec_entry *e, bool randomise, uint64_t *sp)
 {
 	size_t npointers = (size_t)args->argc + (size_t)args->envc;
-	SCOPED_FREE uint64_t *pointers = try_calloc(npointers + 1, 8);
-	SCOPED_FREE char *buf = NULL;
+	SCOPED_CHARGED uint64_t *pointers = charged_calloc(npointers + 1, 8);
+	SCOPED_CHARGED char *buf = NULL;
 	struct builder b;
 	uint64_t strings;
 	ssize_t r = args_size(args, &strings);
@@ -179,7 +179,7 @@ int exec_build_stack(struct mm *mm, const struct exec_args *args, const struct c
 		return (int)r;
 	b.size = b.left = ROUND_UP(strings + npointers * 8 + 8192 + AUXV_WORDS * 8 + 256, 16);
 	b.top = e->stack_top;
-	b.buf = buf = try_calloc(1, b.size);
+	b.buf = buf = charged_alloc(b.size);
 	if (!buf || !pointers)
 		return -ENOMEM;
 	*sp = build(&b, mm, args, cred, e, randomise, pointers);

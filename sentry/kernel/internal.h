@@ -21,6 +21,7 @@ struct posix_timer;
 
 struct sigqueue {
 	struct list node;
+	struct account *payer;
 	struct posix_timer *timer; /* part of this timer, which it keeps a reference on; or NULL */
 	siginfo_t info;
 };

@@ -16,6 +16,7 @@
 #include "common/host.h"
 #include "common/host_clock.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/clock.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
@@ -29,6 +30,7 @@ struct posix_timer {
 	struct list node;
 	struct posix_timers *owner; /* NULL once deleted; then no lock is needed any more */
 	struct process *process;    /* owned: outlives the list */
+	struct account *payer;	    /* immutable */
 	int id;
 	struct clock_ref clock;
 	struct timer_event event;
@@ -73,7 +75,8 @@ void posix_timer_put(struct posix_timer *t)
 	if (t->target)
 		task_put(t->target);
 	process_put(t->process);
-	free(t);
+	account_give(t->payer, COUNT_SIGQUEUE, 1);
+	charged_free(t);
 }
 
 /* --- expiry -------------------------------------------------------------------------------------- */
@@ -234,7 +237,17 @@ int posix_timer_create(struct task *task, int clock, const struct timer_event *e
 		clock_ref_put(&ref);
 		return r;
 	}
-	t = NEW(struct posix_timer);
+	t = charged_alloc(sizeof(*t));
+	/* Linux counts timers against RLIMIT_SIGPENDING. */
+	if (!t || !account_take(account_payer(), COUNT_SIGQUEUE, 1,
+				task_rlimit(task, RLIMIT_SIGPENDING))) {
+		charged_free(t);
+		if (target)
+			task_put(target);
+		clock_ref_put(&ref);
+		return -EAGAIN;
+	}
+	t->payer = account_payer();
 	ref_init(&t->ref);
 	t->process = process_get(task->process);
 	t->clock = ref;
@@ -245,12 +258,6 @@ int posix_timer_create(struct task *task, int clock, const struct timer_event *e
 	list_init(&t->node);
 	ktimer_init(&t->ktimer, fire);
 	SCOPED_LOCK(&pt->lock);
-	/* Linux counts timers against RLIMIT_SIGPENDING. */
-	if ((uint64_t)pt->count >= task_rlimit(task, RLIMIT_SIGPENDING)) {
-		posix_timer_put(t);
-		return -EAGAIN;
-	}
-	pt->count++;
 	t->owner = pt;
 	t->id = next_id(pt);
 	if (event->default_value)
@@ -341,7 +348,6 @@ static struct posix_timer *take(struct posix_timers *pt, int id)
 		return NULL;
 	list_del(&t->node);
 	t->owner = NULL;
-	pt->count--;
 	return t;
 }
 

@@ -19,7 +19,7 @@ struct posix_timers {
 	struct mutex lock;	 /* RANK_OBJECT: a timer is sent under it */
 	/* guarded by lock */
 	struct list timers; /* struct posix_timer.node */
-	int count, next_id;
+	int next_id;
 	struct itimer itimers[ITIMER_COUNT];
 	uint64_t next_xcpu; /* CPU ns at which RLIMIT_CPU acts next; 0: none */
 	struct ktimer real, cpu;

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/core/worker.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
@@ -174,6 +175,7 @@ static bool live(void *arg)
 	bool go = b->gate == GATE_GO;
 
 	task_set_current(t);
+	cred_pay(t->cred);
 	if (t->pt)
 		pf_thread_attach(t->pt);
 	task_enter_thread(t);
@@ -192,6 +194,7 @@ static bool live(void *arg)
 		task_abort(t);
 	}
 	task_set_current(NULL);
+	account_set_payer(NULL, false);
 	task_put(t);
 	return pf_driver_may_stay();
 }

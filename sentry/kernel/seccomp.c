@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/usermem.h"
@@ -46,7 +47,7 @@ static void chain_put(struct guest_seccomp *f)
 	while (f && ref_put(&f->ref)) {
 		struct guest_seccomp *prev = f->prev;
 
-		free(f);
+		charged_free(f);
 		f = prev;
 	}
 }
@@ -236,17 +237,17 @@ static int read_filter(struct task *t, uaddr from, struct guest_seccomp **out)
 		return -EFAULT;
 	if (prog.len == 0 || prog.len > BPF_MAXINSNS)
 		return -EINVAL;
-	f = try_calloc(1, sizeof(*f) + prog.len * sizeof(f->insns[0]));
+	f = charged_alloc(sizeof(*f) + prog.len * sizeof(f->insns[0]));
 	if (!f)
 		return -ENOMEM;
 	ref_init(&f->ref);
 	f->len = prog.len;
 	if (copyin(t, f->insns, UADDR(prog.filter), prog.len * sizeof(f->insns[0])) < 0) {
-		free(f);
+		charged_free(f);
 		return -EFAULT;
 	}
 	if (!cbpf_valid(f->insns, f->len)) {
-		free(f);
+		charged_free(f);
 		return -EINVAL;
 	}
 	*out = f;
@@ -284,7 +285,7 @@ static void set_chain(struct task *t, struct guest_seccomp *f)
 }
 
 /* Another thread's no_new_privs. It may be reading its credentials without a lock, so the old
- * ones are kept for ever: this happens once in a thread's life. */
+ * ones are kept while it lives: this happens once in a thread's life. */
 static void set_no_new_privs(struct task *other)
 {
 	struct cred *new;
@@ -294,6 +295,8 @@ static void set_no_new_privs(struct task *other)
 	SCOPED_LOCK(&other->alloc_lock);
 	new = cred_dup(other->cred);
 	new->no_new_privs = true;
+	cred_put(other->former_cred);
+	other->former_cred = other->cred;
 	other->cred = new;
 }
 
@@ -348,6 +351,6 @@ long seccomp_set_filter(struct task *t, unsigned int flags, uaddr fprog)
 		return r;
 	r = t->cred->no_new_privs || task_capable(t, CAP_SYS_ADMIN) ? attach(t, flags, f) : -EACCES;
 	if (r != 0)
-		free(f);
+		charged_free(f);
 	return r;
 }

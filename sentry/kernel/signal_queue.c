@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/internal.h"
 
 struct sighand *sighand_new(void)
@@ -34,14 +35,25 @@ void sighand_put(struct sighand *sh)
 	free(sh);
 }
 
-static bool may_queue(struct process *p)
+/* An entry that its sender's user is charged for; NULL: he has too many. What the kernel itself
+ * sends is queued in any case. */
+static struct sigqueue *entry_new(struct process *p, bool always)
 {
+	struct account *payer = account_payer();
+	struct sigqueue *e;
 	uint64_t limit;
 
 	mutex_lock(&p->limit_lock);
 	limit = p->limits[RLIMIT_SIGPENDING].rlim_cur;
 	mutex_unlock(&p->limit_lock);
-	return (uint64_t)atomic_load(&p->nsigqueue) < limit;
+	if (!account_take(payer, COUNT_SIGQUEUE, 1, limit)) {
+		if (!always)
+			return NULL;
+		account_take_always(payer, COUNT_SIGQUEUE, 1);
+	}
+	e = CHARGED_NEW(struct sigqueue);
+	e->payer = payer;
+	return e;
 }
 
 int sigpending_add(struct sigpending *q, struct process *p, int sig, const siginfo_t *info)
@@ -55,29 +67,28 @@ int sigpending_add(struct sigpending *q, struct process *p, int sig, const sigin
 		q->set |= KSIGBIT(sig);
 		return 0;
 	}
-	if (!may_queue(p) && (sig >= SIGRTMIN || info->si_code < 0)) {
+	entry = entry_new(p, sig < SIGRTMIN && info->si_code >= 0);
+	if (!entry) {
 		if (sig >= SIGRTMIN && info->si_code != SI_USER)
 			return -EAGAIN;
 		q->set |= KSIGBIT(sig);
 		return 0;
 	}
-	entry = NEW(struct sigqueue);
 	entry->info = *info;
 	entry->info.si_signo = sig;
 	list_add_tail(&q->queue, &entry->node);
 	q->set |= KSIGBIT(sig);
-	atomic_fetch_add(&p->nsigqueue, 1);
 	return 0;
 }
 
-static void entry_free(struct sigqueue *e, struct process *p)
+static void entry_free(struct sigqueue *e)
 {
 	if (e->timer) {
 		posix_timer_put(e->timer);
 		return;
 	}
-	atomic_fetch_sub(&p->nsigqueue, 1);
-	free(e);
+	account_give(e->payer, COUNT_SIGQUEUE, 1);
+	charged_free(e);
 }
 
 static int first_of(ksigset set)
@@ -128,7 +139,7 @@ int sigpending_take(struct sigpending *q, struct process *p, ksigset set, siginf
 	if (e->timer)
 		*timer = e->timer;
 	else
-		entry_free(e, p);
+		entry_free(e);
 	return sig;
 }
 
@@ -143,7 +154,7 @@ void sigpending_remove(struct sigpending *q, struct process *p, ksigset set)
 		if (!(set & KSIGBIT(e->info.si_signo)))
 			continue;
 		list_del(&e->node);
-		entry_free(e, p);
+		entry_free(e);
 	}
 }
 

@@ -28,11 +28,15 @@
 #include "common/host_clock.h"
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
+
+/* A task, its process and the touched pages of its thread's stack. */
+#define TASK_WEIGHT (16 << 10)
 
 static __thread struct task *current;
 static __thread uint64_t thread_ns; /* what the thread's CPU clock showed when its last task left */
@@ -68,6 +72,7 @@ struct task *task_new(struct process *p)
 	t->process = process_get(p);
 	t->sighand = p->sighand;
 	t->container = p->container;
+	t->payer = account_charge_always(TASK_WEIGHT);
 	list_init(&t->thread_node);
 	list_init(&t->pending.queue);
 	mutex_init(&t->alloc_lock, RANK_LEAF);
@@ -92,7 +97,9 @@ void task_put(struct task *t)
 	sigpending_flush(&t->pending, t->process);
 	task_free_extras(t);
 	cred_put(t->cred);
+	cred_put(t->former_cred);
 	process_put(t->process);
+	account_uncharge(t->payer, TASK_WEIGHT);
 	mutex_destroy(&t->alloc_lock);
 	free(t);
 }
@@ -167,6 +174,9 @@ void task_set_cred(struct task *t, struct cred *cred)
 {
 	struct cred *old;
 
+	if (cred != t->cred)
+		cred_settle_account(cred);
+	cred_pay(cred);
 	mutex_lock(&t->alloc_lock);
 	old = t->cred;
 	t->cred = cred;

@@ -85,8 +85,10 @@ struct task {
 	struct fs_context *fs;	     /* own, others: task_get_fs */
 	struct sighand *sighand;     /* borrowed from process; immutable but for execve */
 	struct cred *cred;	     /* own to write; others: task_get_cred */
+	struct cred *former_cred;    /* what `cred` was: see seccomp.c; owned */
 	struct mutex alloc_lock;     /* RANK_LEAF: guards the six pointers above for others */
 	struct container *container; /* immutable; borrowed */
+	struct account *payer;	     /* immutable; of the task and its thread */
 
 	struct sleeper *sleeper; /* its thread's */
 	atomic_uint work;	 /* WORK_* */
@@ -187,7 +189,6 @@ struct process {
 	bool group_exit;
 	int group_exit_code;
 	struct task *exec_task; /* waits in execve for all others to go */
-	atomic_int nsigqueue;	/* queued siginfos, against RLIMIT_SIGPENDING */
 
 	struct ktimer kill_timer; /* see process_insist */
 

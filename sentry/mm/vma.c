@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 
 static struct vma_node *node_of(const struct rb_node *n)
 {
@@ -40,6 +41,9 @@ static void update_node(struct rb_node *rb)
 		n->sub_end = r->sub_end;
 	}
 }
+
+/* A node, and what the host's kernel keeps for the same mapping of the stub. */
+#define NODE_WEIGHT (sizeof(struct vma_node) + 16 + 192)
 
 struct vma_tree *vma_tree_new(void)
 {
@@ -109,7 +113,7 @@ static void link_node(struct vma_tree *t, struct vma_node *n)
 
 struct vma_node *vma_insert(struct vma_tree *t, const struct vma *v)
 {
-	struct vma_node *n = NEW(struct vma_node);
+	struct vma_node *n = charged_always_as(sizeof(struct vma_node), NODE_WEIGHT);
 
 	assert(v->start < v->end && !vma_find_overlap(t, v->start, v->end));
 	n->v = *v;
@@ -123,12 +127,12 @@ void vma_erase(struct vma_tree *t, struct vma_node *n)
 	t->count--;
 	if (n->v.file)
 		file_put(n->v.file);
-	free(n);
+	charged_free(n);
 }
 
 struct vma_node *vma_split(struct vma_tree *t, struct vma_node *n, uint64_t at)
 {
-	struct vma_node *upper = NEW(struct vma_node);
+	struct vma_node *upper = charged_always_as(sizeof(struct vma_node), NODE_WEIGHT);
 
 	assert(n->v.start < at && at < n->v.end);
 	upper->v = n->v;

@@ -31,11 +31,9 @@
 #include <errno.h>
 
 #include "common/host.h"
-#include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/core/timer.h"
 #include "sentry/net/socket.h"
-
-#define IN_FLIGHT_MAX 262144 /* files, in the whole sandbox */
 
 static struct mutex scm_mutex = MUTEX_INIT(RANK_SCM);
 /* guarded by scm_mutex */
@@ -86,13 +84,13 @@ static void land_locked(struct file *f)
 int scm_attach(struct scm_files *files, uint64_t limit)
 {
 	SCOPED_LOCK(&scm_mutex);
-	size_t after = atomic_load(&in_flight) + files->n;
 
-	if (after > limit || after > IN_FLIGHT_MAX)
+	if (!account_take(account_payer(), COUNT_FLIGHT, files->n, limit))
 		return -ETOOMANYREFS;
+	files->payer = account_payer();
 	for (unsigned int i = 0; i < files->n; i++)
 		fly_locked(files->file[i]);
-	atomic_store(&in_flight, after);
+	atomic_fetch_add(&in_flight, files->n);
 	files->in_flight = true;
 	return 0;
 }
@@ -103,6 +101,7 @@ static void detach_locked(struct scm_files *files)
 		return;
 	for (unsigned int i = 0; i < files->n; i++)
 		land_locked(files->file[i]);
+	account_give(files->payer, COUNT_FLIGHT, files->n);
 	atomic_fetch_sub(&in_flight, files->n);
 	files->in_flight = false;
 }
@@ -122,7 +121,7 @@ static void drop_one(struct scm_files *files)
 		scm_detach(files);
 	for (unsigned int i = 0; i < files->n; i++)
 		file_put(files->file[i]);
-	free(files);
+	charged_free(files);
 }
 
 void scm_files_drop(struct scm_files *files)
@@ -149,7 +148,7 @@ void scm_fini(struct scm *scm)
 
 struct scm_files *scm_files_dup(const struct scm_files *files)
 {
-	struct scm_files *copy = try_calloc(1, sizeof(*copy) + files->n * sizeof(copy->file[0]));
+	struct scm_files *copy = charged_alloc(sizeof(*copy) + files->n * sizeof(copy->file[0]));
 
 	if (!copy)
 		return NULL;

@@ -10,13 +10,15 @@
 
 #define SCM_MAX_FILES 253
 
+struct account;
 struct socket;
 
 struct scm_files {
 	struct list node; /* on the list of what waits to be dropped */
 	unsigned int n;
 	bool in_flight;
-	struct file *file[]; /* owned */
+	struct account *payer; /* while in flight: whom they are counted for */
+	struct file *file[];   /* owned */
 };
 
 struct scm {
@@ -35,7 +37,7 @@ void scm_files_drop(struct scm_files *files);
 struct scm_files *scm_files_dup(const struct scm_files *files) MUST_CHECK;
 
 /* Before files go into a queue, and after they left it (or are dropped from it). -ETOOMANYREFS
- * if more than `limit` files are in flight (UINT64_MAX: the absolute bound only). */
+ * if more than `limit` files of the payer are in flight. */
 int scm_attach(struct scm_files *files, uint64_t limit) MUST_CHECK;
 void scm_detach(struct scm_files *files);
 

@@ -9,11 +9,11 @@
 #include <poll.h>
 
 #include "common/host.h"
-#include "common/mem.h"
+#include "sentry/core/account.h"
 
 struct sock_buf *sock_buf_new(struct socket *from, size_t n)
 {
-	struct sock_buf *b = malloc(sizeof(*b) + n);
+	struct sock_buf *b = charged_malloc(sizeof(*b) + n);
 
 	if (!b)
 		return NULL;
@@ -40,7 +40,7 @@ void sock_buf_free(struct sock_buf *b)
 			waitq_wake(&from->wq, POLLOUT | POLLWRNORM | POLLWRBAND);
 		socket_put(from);
 	}
-	free(b);
+	charged_free(b);
 }
 
 void sock_buf_free_all(struct list *queue)

@@ -229,7 +229,8 @@ int sock_option_get_int(const struct sock_option *o, int *value) MUST_CHECK;
 
 /* --- buffers (skbuf.c) ---------------------------------------------------------------- */
 
-/* A message with room for n bytes, charged to `from` (may be NULL). NULL: no memory. */
+/* A message with room for n bytes, charged to `from` (may be NULL), and to the payer. NULL: no
+ * memory. */
 struct sock_buf *sock_buf_new(struct socket *from, size_t n) MUST_CHECK;
 /* Releases the charge (waking the sender if it may write again), files and memory. */
 void sock_buf_free(struct sock_buf *b);

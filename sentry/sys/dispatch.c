@@ -5,12 +5,14 @@
 
 #include "common/host.h"
 #include "common/log.h"
+#include "sentry/sys/admission.h"
 #include "sentry/sys/strace.h"
 #include "sentry/sys/syscall.h"
 
 static long call(struct task *t, uint64_t nr, const struct sysargs *args)
 {
 	const struct syscall_desc *d = nr < PF_NSYSCALLS ? &syscall_table[nr] : NULL;
+	int err;
 
 	if (d && d->status == SC_REFUSED)
 		return -d->refuse_errno;
@@ -19,7 +21,8 @@ static long call(struct task *t, uint64_t nr, const struct sysargs *args)
 			  d && d->name ? d->name : "unknown");
 		return -ENOSYS;
 	}
-	return d->fn(t, args);
+	err = syscall_admit(nr);
+	return err < 0 ? err : d->fn(t, args);
 }
 
 /* Does the call end the thread or the image that made it? Then print it beforehand. */

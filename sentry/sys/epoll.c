@@ -5,8 +5,8 @@
 #include <limits.h>
 
 #include "common/host.h"
-#include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
@@ -111,14 +111,14 @@ static long wait_events(struct task *t, const struct sysargs *a, uint64_t deadli
 	if (file_is_epoll(ep)) {
 		max = (int)min((size_t)max, max(epoll_watches(ep), (size_t)ON_STACK));
 		if (max > ON_STACK)
-			events = try_calloc((size_t)max, sizeof(*events));
+			events = charged_calloc((size_t)max, sizeof(*events));
 		n = events ? collect(t, ep, events, max, deadline) : -ENOMEM;
 	}
 	file_put(ep);
 	if (n > 0 && copyout_late(t, UADDR(a->v[1]), events, (size_t)n * sizeof(*events)))
 		n = -EFAULT;
 	if (events != few)
-		free(events);
+		charged_free(events);
 	return n;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/fdtable.h"
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/exec.h"
@@ -16,6 +17,7 @@
 #define MAX_STRING (32 * GUEST_PAGE)
 #define MAX_STRINGS_BYTES (8ULL << 20)
 #define BLOCK (16 * GUEST_PAGE)
+#define STRING_WEIGHT 32 /* what a string takes beyond its bytes */
 
 /*
  * Strings of argv and envp mostly lie side by side: guest memory is read in blocks, and a
@@ -27,7 +29,18 @@ struct string_reader {
 	uint64_t start; /* guest address of block */
 	size_t have;
 	uint64_t total; /* bytes of all strings so far */
+	size_t charged; /* to the payer, for as long as the exec takes */
 };
+
+static bool strings_charge(struct string_reader *s, size_t n)
+{
+	struct account *payer;
+
+	if (account_charge(n, &payer) < 0)
+		return false;
+	s->charged += n;
+	return true;
+}
 
 /* Makes the byte at addr, and what follows in its block, available. */
 static int fill(struct string_reader *s, uint64_t addr)
@@ -56,6 +69,7 @@ static int read_string(struct string_reader *s, uint64_t addr, char **out)
 	for (;;) {
 		size_t avail, n;
 		const char *at, *nul;
+		char *bigger;
 
 		if (fill(s, addr + len) < 0) {
 			free(str);
@@ -69,7 +83,12 @@ static int read_string(struct string_reader *s, uint64_t addr, char **out)
 			free(str);
 			return -E2BIG;
 		}
-		str = xrealloc(str, len + n);
+		bigger = try_realloc(str, len + n);
+		if (!bigger || !strings_charge(s, len ? n : n + STRING_WEIGHT)) {
+			free(bigger ? bigger : str);
+			return -ENOMEM;
+		}
+		str = bigger;
 		memcpy(str + len, at, n);
 		len += n;
 		s->total += n;
@@ -92,8 +111,12 @@ static int push_pointer(struct string_reader *s, char ***v, size_t *n, size_t *r
 	int r;
 
 	if (*n + 1 >= *room) {
-		*room = *room ? *room * 2 : 64;
-		*v = xrealloc(*v, *room * sizeof(char *));
+		char **bigger = try_realloc(*v, max(2 * *room, (size_t)64) * sizeof(char *));
+
+		if (!bigger || !strings_charge(s, *room * sizeof(char *)))
+			return -ENOMEM;
+		*room = max(2 * *room, (size_t)64);
+		*v = bigger;
 	}
 	s->total += 8;
 	(*v)[*n] = NULL;
@@ -110,8 +133,10 @@ static int read_vector(struct string_reader *s, uint64_t addr, char ***out, int 
 	size_t n = 0, room = 2;
 	int r = 0;
 
-	*out = xzalloc(room * sizeof(char *));
+	*out = try_calloc(room, sizeof(char *));
 	*count = 0;
+	if (!*out)
+		return -ENOMEM;
 	if (!addr)
 		return 0;
 	for (;;) {
@@ -136,7 +161,8 @@ static int read_vector(struct string_reader *s, uint64_t addr, char ***out, int 
 	}
 }
 
-static int read_args(struct task *t, uint64_t argv, uint64_t envp, struct exec_args *args)
+static int read_args(struct task *t, uint64_t argv, uint64_t envp, struct exec_args *args,
+		     size_t *charged)
 {
 	struct string_reader s = {.t = t, .block = xmalloc(BLOCK)};
 	int r = read_vector(&s, argv, &args->argv, &args->argc);
@@ -144,6 +170,7 @@ static int read_args(struct task *t, uint64_t argv, uint64_t envp, struct exec_a
 	if (r == 0)
 		r = read_vector(&s, envp, &args->envp, &args->envc);
 	free(s.block);
+	*charged = s.charged;
 	return r;
 }
 
@@ -184,6 +211,8 @@ static long exec(struct task *t, int dirfd, uint64_t path_addr, uint64_t argv, u
 {
 	char path[PATH_MAX], name[PATH_MAX + 32];
 	struct exec_args args = {.path = name};
+	struct account *payer = account_payer();
+	size_t charged = 0;
 	struct file *f;
 	int r;
 
@@ -200,11 +229,12 @@ static long exec(struct task *t, int dirfd, uint64_t path_addr, uint64_t argv, u
 	args.by_descriptor = path[0] == '\0';
 	args.path_inaccessible =
 	    dirfd != AT_FDCWD && path[0] != '/' && fd_get_cloexec(t->files, dirfd) > 0;
-	r = read_args(t, argv, envp, &args);
+	r = read_args(t, argv, envp, &args, &charged);
 	if (r == 0)
 		r = task_exec(t, &args);
 	free_strings(args.argv);
 	free_strings(args.envp);
+	account_uncharge(payer, charged);
 	file_put(f);
 	return r;
 }

@@ -156,18 +156,21 @@ long sys_close(struct task *t, const struct sysargs *a)
 }
 
 /* CLOSE_RANGE_UNSHARE: the caller gets a table of its own first. */
-static void unshare_files(struct task *t)
+static int unshare_files(struct task *t)
 {
 	struct fdtable *old, *copy;
 
 	if (!fdtable_is_shared(t->files))
-		return;
+		return 0;
 	copy = fdtable_dup(t->files);
+	if (!copy)
+		return -ENOMEM;
 	mutex_lock(&t->alloc_lock);
 	old = t->files;
 	t->files = copy;
 	mutex_unlock(&t->alloc_lock);
 	fdtable_put(old);
+	return 0;
 }
 
 long sys_close_range(struct task *t, const struct sysargs *a)
@@ -177,8 +180,8 @@ long sys_close_range(struct task *t, const struct sysargs *a)
 
 	if ((flags & ~(CLOSE_RANGE_UNSHARE_BIT | CLOSE_RANGE_CLOEXEC_BIT)) || first > last)
 		return -EINVAL;
-	if (flags & CLOSE_RANGE_UNSHARE_BIT)
-		unshare_files(t);
+	if ((flags & CLOSE_RANGE_UNSHARE_BIT) && unshare_files(t) < 0)
+		return -ENOMEM;
 	return fd_close_range(t->files, first, last, flags & CLOSE_RANGE_CLOEXEC_BIT);
 }
 

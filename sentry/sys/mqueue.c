@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include "common/host.h"
-#include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/ipc/mqueue.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/net/socket.h"
@@ -96,7 +96,7 @@ static long send_op(struct file *f, void *arg)
 static struct mq_message *message_in(struct task *t, uaddr from, size_t n, unsigned int priority,
 				     int *err)
 {
-	struct mq_message *m = malloc(sizeof(*m) + n);
+	struct mq_message *m = charged_malloc(sizeof(*m) + n);
 
 	*err = m ? 0 : -ENOMEM;
 	if (!m)
@@ -107,7 +107,7 @@ static struct mq_message *message_in(struct task *t, uaddr from, size_t n, unsig
 	*err = copyin(t, m->text, from, n);
 	if (!*err)
 		return m;
-	free(m);
+	charged_free(m);
 	return NULL;
 }
 
@@ -134,7 +134,7 @@ long sys_mq_timedsend(struct task *t, const struct sysargs *a)
 		op.m = message_in(t, UADDR(a->v[1]), a->v[2], (unsigned int)a->v[3], &r);
 	if (!r)
 		r = (int)wait_result(f, io_wait(t, f, POLLOUT, false, deadline, send_op, &op));
-	free(op.m);
+	charged_free(op.m);
 	file_put(f);
 	return r;
 }
@@ -160,7 +160,7 @@ static long receive(struct mq_op *op, struct file *f, uaddr buf, uaddr priority,
 		r = copyout_late(op->t, priority, &op->m->priority, sizeof(op->m->priority));
 	if (!r)
 		r = (long)op->m->len;
-	free(op->m);
+	charged_free(op->m);
 	return r;
 }
 

@@ -6,8 +6,8 @@
 
 #include "common/host.h"
 #include "common/host_clock.h"
-#include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
@@ -138,15 +138,15 @@ static long do_poll(struct task *t, uaddr at, unsigned int n, uint64_t deadline)
 	if (n > task_rlimit(t, RLIMIT_NOFILE))
 		return -EINVAL;
 	if (n > ON_STACK) {
-		fds = try_calloc(n, sizeof(*fds));
-		watches = try_calloc(n, sizeof(*watches));
+		fds = charged_calloc(n, sizeof(*fds));
+		watches = charged_calloc(n, sizeof(*watches));
 	}
 	if (fds && watches)
 		count = poll_memory(t, at, n, fds, watches, deadline);
 	if (fds != few_fds)
-		free(fds);
+		charged_free(fds);
 	if (watches != few)
-		free(watches);
+		charged_free(watches);
 	return count;
 }
 

@@ -4,8 +4,8 @@
 
 #include "common/host.h"
 #include "common/host_clock.h"
-#include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
@@ -141,12 +141,12 @@ static long select_sets(struct task *t, struct fd_sets *s, uint64_t deadline)
 		return err;
 	nfds = count_fds(s);
 	if (nfds > ARRAY_SIZE(few))
-		watches = try_calloc(nfds, sizeof(*watches));
+		watches = charged_calloc(nfds, sizeof(*watches));
 	if (!watches)
 		return -ENOMEM;
 	count = select_watches(t, s, watches, deadline);
 	if (watches != few)
-		free(watches);
+		charged_free(watches);
 	if (count >= 0)
 		err = copyout_sets(t, s);
 	return err ? err : count;
@@ -165,12 +165,12 @@ static long do_select(struct task *t, const struct sysargs *a, uint64_t deadline
 		s.at[set] = UADDR(a->v[1 + set]);
 	s.words = ((size_t)s.n + WORD_BITS - 1) / WORD_BITS;
 	if (s.words > ON_STACK)
-		s.bits = try_calloc(SETS * s.words, sizeof(*s.bits));
+		s.bits = charged_calloc(SETS * s.words, sizeof(*s.bits));
 	if (!s.bits)
 		return -ENOMEM;
 	count = select_sets(t, &s, deadline);
 	if (s.bits != few)
-		free(s.bits);
+		charged_free(s.bits);
 	return count == -ERESTARTSYS ? -ERESTARTNOHAND : count;
 }
 

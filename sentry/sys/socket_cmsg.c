@@ -4,6 +4,7 @@
 #include <sys/time.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/pidfd.h"
 #include "sentry/kernel/usermem.h"
@@ -25,7 +26,7 @@ static int rights_in(struct task *t, const int *fds, size_t n, struct scm *scm)
 	if (n > SCM_MAX_FILES || (old && old->n + n > SCM_MAX_FILES))
 		return -EINVAL;
 	if (!old) {
-		files = try_calloc(1, sizeof(*files) + SCM_MAX_FILES * sizeof(files->file[0]));
+		files = charged_alloc(sizeof(*files) + SCM_MAX_FILES * sizeof(files->file[0]));
 		if (!files)
 			return -ENOMEM;
 		list_init(&files->node);

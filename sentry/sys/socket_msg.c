@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
@@ -129,7 +130,7 @@ static ssize_t send_data(struct send_state *st)
 {
 	size_t size = st->m->total;
 	_Alignas(8) char small[SMALL];
-	SCOPED_FREE char *big = NULL;
+	SCOPED_CHARGED char *big = NULL;
 
 	if (st->s->type == SOCK_STREAM)
 		size = min(size, (size_t)CHUNK);
@@ -137,7 +138,7 @@ static ssize_t send_data(struct send_state *st)
 		return -EMSGSIZE;
 	if (size <= SMALL)
 		return send_loop(st, small, size ? size : SMALL);
-	big = malloc(size);
+	big = charged_malloc(size);
 	return big ? send_loop(st, big, size) : -ENOBUFS;
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/host.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/dirent.h"
 #include "sentry/fs/gofer/internal.h"
 
@@ -69,7 +70,7 @@ static struct dir_entry *entry_at(struct dir_batch *b, size_t at)
 static void batch_put(struct dir_batch *b)
 {
 	if (b && ref_put(&b->ref))
-		free(b);
+		charged_free(b);
 }
 
 /* ------------------------------------------------------------ listings that are kept */
@@ -180,20 +181,24 @@ static size_t record_size(const char *p, size_t left)
 	return size <= left ? size : 0;
 }
 
-/* The names of a reply; what is malformed ends it. */
+/* The names of a reply, NULL without memory; what is malformed ends it. */
 static struct dir_batch *take_batch(struct inode *dir, const char *reply, size_t len,
 				    uint64_t begun)
 {
 	const struct gofer_readdir_out *head = (const void *)reply;
-	struct dir_batch *b = xmalloc(sizeof(*b) + len); /* compact entries are shorter */
+	struct dir_batch *b = charged_malloc(sizeof(*b) + len); /* compact entries are shorter */
+	struct dir_batch *fitting;
 	size_t at = sizeof(*head), size;
 
+	if (!b)
+		return NULL;
 	ref_init(&b->ref);
 	b->len = 0;
 	b->end = head->end;
 	for (; at < len && (size = record_size(reply + at, len - at)); at += size)
 		take_record(dir, b, (const void *)(reply + at), begun);
-	return xrealloc(b, sizeof(*b) + b->len);
+	fitting = charged_realloc(b, sizeof(*b) + b->len);
+	return fitting ? fitting : b;
 }
 
 struct fetch {
@@ -227,6 +232,8 @@ static int fetch_batch(struct inode *dir, struct fetch *f)
 		return err;
 	f->fh = ((struct gofer_readdir_out *)reply)->fh;
 	f->batch = take_batch(dir, reply, call.out_len, begun);
+	if (!f->batch)
+		return -ENOMEM;
 	if (f->offset == 0)
 		listing_keep(gofer_inode(dir), f->batch, changes);
 	return 0;

@@ -13,12 +13,15 @@
  */
 #include <errno.h>
 
-#include "common/host.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/gofer/internal.h"
 
 static struct mutex fd_lock = MUTEX_INIT(RANK_LEAF);
 static struct list idle_list = LIST_INIT(idle_list);
 static unsigned int idle_count, idle_max = 1024;
+
+/* How many idle files give up their fds when somebody has too many. */
+#define IDLE_BATCH 64
 
 struct host_fds {
 	int ro, rw, map;
@@ -29,11 +32,11 @@ struct host_fds {
 static void fds_close(const struct host_fds *p)
 {
 	if (p->ro >= 0)
-		host_close(p->ro);
+		charged_close(p->ro);
 	if (p->rw >= 0)
-		host_close(p->rw);
+		charged_close(p->rw);
 	if (p->map >= 0)
-		host_close(p->map);
+		charged_close(p->map);
 }
 
 static void idle_remove_locked(struct gofer_inode *gi)
@@ -98,8 +101,26 @@ static void store_fd(atomic_int *slot, int fd)
 {
 	int none = -1;
 
+	account_fd_add(fd);
 	if (!atomic_compare_exchange_strong(slot, &none, fd))
-		host_close(fd);
+		charged_close(fd);
+}
+
+int hostfd_admit(void)
+{
+	int err = account_fd_admit();
+
+	/* Files that are not open any more go first. */
+	for (unsigned int i = 0; i < IDLE_BATCH && err < 0; i++) {
+		struct host_fds p;
+
+		mutex_lock(&fd_lock);
+		p = trim_locked(0);
+		mutex_unlock(&fd_lock);
+		fds_close(&p);
+		err = account_fd_admit();
+	}
+	return err;
 }
 
 static int ask_gofer(struct gofer_inode *gi, bool write, atomic_int *slot)
@@ -116,8 +137,10 @@ static int ask_gofer(struct gofer_inode *gi, bool write, atomic_int *slot)
 	    .out_max = sizeof(out),
 	    .out_min = sizeof(out),
 	};
-	int err = client_call(&gs->client, &call);
+	int err = hostfd_admit();
 
+	if (err == 0)
+		err = client_call(&gs->client, &call);
 	if (err)
 		return err;
 	if (call.fd < 0)

@@ -22,6 +22,7 @@
 #include "common/host_file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/gofer/internal.h"
 
 /* ------------------------------------------------------------ table */
@@ -291,7 +292,7 @@ int gofer_setattr(struct inode *inode, const struct iattr *attr)
 static struct gofer_inode *inode_new(struct gofer_sb *gs, const struct gofer_entry_out *e)
 {
 	const struct fuse_attr *a = &e->e.attr;
-	struct gofer_inode *gi = NEW(struct gofer_inode);
+	struct gofer_inode *gi = CHARGED_NEW(struct gofer_inode);
 
 	inode_init(&gi->inode, &gs->sb, &gofer_inode_ops, a->ino, a->mode);
 	gi->inode.rdev = a->rdev;
@@ -365,5 +366,5 @@ void gofer_release(struct inode *inode)
 	if (gi->node != FUSE_ROOT_ID)
 		client_forget(&gs->client, gi->node, gi->nlookup, now);
 	inode_fini(inode);
-	free(gi);
+	charged_free(gi);
 }

@@ -201,6 +201,8 @@ void hostfd_put(struct gofer_inode *gi);
 int hostfd_read_only(struct gofer_inode *gi) MUST_CHECK;
 /* A file just made by the gofer comes with its fd (taken). */
 void hostfd_adopt(struct gofer_inode *gi, int fd);
+/* Before one is made: -ENFILE if the payer has too many (core/account.h). */
+int hostfd_admit(void) MUST_CHECK;
 /* Has somebody the file open? */
 bool hostfd_in_use(struct gofer_inode *gi);
 /* The inode goes. */

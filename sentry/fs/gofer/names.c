@@ -256,6 +256,9 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 	call.in[1] = (struct iovec){w.s, len + 1};
 	switch (new->mode &S_IFMT) {
 	case S_IFREG:
+		err = hostfd_admit();
+		if (err)
+			return err;
 		call.opcode = GOFER_CREATE;
 		call.fd = 0;
 		call.in[0] = (struct iovec){&reg, sizeof(reg)};
@@ -291,8 +294,10 @@ int gofer_tmpfile(struct inode *dir, const struct new_inode *new, struct inode *
 	    .out_max = sizeof(entry),
 	    .out_min = sizeof(entry),
 	};
-	int err = client_call(&gofer_sb(dir)->client, &call);
+	int err = hostfd_admit();
 
+	if (err == 0)
+		err = client_call(&gofer_sb(dir)->client, &call);
 	if (err)
 		return err;
 	if (!sane_entry(&entry) || call.fd < 0)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/overlay/internal.h"
 
 #define LIST_MAX (256UL << 20)
@@ -65,11 +66,16 @@ static bool list_has(const struct merged_list *l, const char *name, size_t len)
 	return false;
 }
 
-static void list_rehash(struct merged_list *l)
+static bool list_rehash(struct merged_list *l)
 {
-	free(l->buckets);
-	l->nbuckets = max(2 * l->nbuckets, (size_t)64);
-	l->buckets = xzalloc(l->nbuckets * sizeof(uint32_t));
+	size_t n = max(2 * l->nbuckets, (size_t)64);
+	uint32_t *buckets = charged_calloc(n, sizeof(uint32_t));
+
+	if (!buckets)
+		return false;
+	charged_free(l->buckets);
+	l->buckets = buckets;
+	l->nbuckets = n;
 	for (size_t i = 0; i < l->n; i++) {
 		struct merged_entry *e = entry_at(l, l->offsets[i]);
 		uint32_t *b = &l->buckets[hash_name(e->name, e->len) & (l->nbuckets - 1)];
@@ -77,6 +83,7 @@ static void list_rehash(struct merged_list *l)
 		e->hash_next = *b;
 		*b = l->offsets[i] + 1;
 	}
+	return true;
 }
 
 static bool list_room(struct merged_list *l, size_t want)
@@ -86,14 +93,14 @@ static bool list_room(struct merged_list *l, size_t want)
 	if (l->len + want > LIST_MAX)
 		return false;
 	if (l->len + want > l->size) {
-		p = realloc(l->data, max(2 * l->size, (size_t)4096));
+		p = charged_realloc(l->data, max(2 * l->size, (size_t)4096));
 		if (!p)
 			return false;
 		l->data = p;
 		l->size = max(2 * l->size, (size_t)4096);
 	}
 	if (l->n == l->offsets_size) {
-		p = realloc(l->offsets, max(2 * l->n, (size_t)64) * sizeof(uint32_t));
+		p = charged_realloc(l->offsets, max(2 * l->n, (size_t)64) * sizeof(uint32_t));
 		if (!p)
 			return false;
 		l->offsets = p;
@@ -108,10 +115,8 @@ static bool list_add_entry(struct merged_list *l, const struct merged_entry *e, 
 	struct merged_entry *to;
 	uint32_t *b;
 
-	if (!list_room(l, want))
+	if (!list_room(l, want) || (l->n >= l->nbuckets && !list_rehash(l)))
 		return false;
-	if (l->n >= l->nbuckets)
-		list_rehash(l);
 	to = entry_at(l, (uint32_t)l->len);
 	*to = *e;
 	memcpy(to->name, name, e->len);
@@ -125,9 +130,9 @@ static bool list_add_entry(struct merged_list *l, const struct merged_entry *e, 
 
 static void list_free(struct merged_list *l)
 {
-	free(l->data);
-	free(l->offsets);
-	free(l->buckets);
+	charged_free(l->data);
+	charged_free(l->offsets);
+	charged_free(l->buckets);
 	*l = (struct merged_list){0};
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/overlay/internal.h"
 
 #define BUCKETS_MIN 256
@@ -367,7 +368,7 @@ static int inode_new(struct overlay_sb *ov, struct inode *lower, struct inode *u
 
 	if (err)
 		return err;
-	oi = NEW(struct overlay_inode);
+	oi = CHARGED_NEW(struct overlay_inode);
 	inode_init(&oi->inode, &ov->sb, &overlay_inode_ops, ino, st.mode);
 	oi->inode.rdev = st.rdev;
 	oi->inode.nlink = st.nlink;
@@ -437,7 +438,7 @@ static void overlay_release(struct inode *inode)
 		inode_put(&oi->parent->inode);
 	free(oi->name);
 	inode_fini(inode);
-	free(oi);
+	charged_free(oi);
 }
 
 const struct inode_ops overlay_inode_ops = {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 
 #define WRITE_MAX (64UL << 10)
 
@@ -16,6 +17,7 @@ struct pseudo_file {
 	struct mutex lock; /* RANK_LEAF */
 	/* guarded by lock: what the reader sees until it comes back to position 0 */
 	struct text text;
+	struct account *payer; /* of the text */
 	bool filled;
 };
 
@@ -28,17 +30,23 @@ static int refill(struct pseudo_file *pf)
 {
 	struct pseudo_inode *p = pseudo_inode_of(pf->file.inode);
 	struct text fresh = {.buf = NULL}, old;
+	struct account *payer = NULL, *old_payer;
 	int r = p->ops->show ? p->ops->show(p, &fresh) : -EIO;
 
+	if (r >= 0)
+		r = fresh.failed ? -ENOMEM : account_charge(fresh.room, &payer);
 	if (r < 0) {
 		text_fini(&fresh);
 		return r;
 	}
 	mutex_lock(&pf->lock);
 	old = pf->text;
+	old_payer = pf->payer;
 	pf->text = fresh;
+	pf->payer = payer;
 	pf->filled = true;
 	mutex_unlock(&pf->lock);
+	account_uncharge(old_payer, old.room);
 	text_fini(&old);
 	return 0;
 }
@@ -71,7 +79,9 @@ static ssize_t pseudo_write(struct file *f, const void *buf, size_t n, off_t *po
 	if (!p->ops->write)
 		return -EIO;
 	n = min(n, WRITE_MAX);
-	text = xmalloc(n + 1);
+	text = try_malloc(n + 1);
+	if (!text)
+		return -ENOMEM;
 	memcpy(text, buf, n);
 	text[n] = '\0';
 	r = p->ops->write(p, text, n);
@@ -85,6 +95,7 @@ void pseudo_file_release(struct file *f)
 	struct pseudo_file *pf = pseudo_file_of(f);
 
 	file_fini(f);
+	account_uncharge(pf->payer, pf->text.room);
 	text_fini(&pf->text);
 	mutex_destroy(&pf->lock);
 	free(pf);

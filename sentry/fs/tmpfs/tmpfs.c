@@ -8,6 +8,7 @@
 
 #include "common/host_fs.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 
 /* --- inodes ------------------------------------------------------------------------ */
@@ -25,10 +26,10 @@ static void free_node(struct tmpfs_node *node)
 	else if (S_ISREG(node->inode.mode))
 		tmpfs_data_free(node);
 	else if (S_ISLNK(node->inode.mode))
-		free(node->target);
+		charged_free(node->target);
 	tmpfs_xattr_free(node);
 	inode_fini(&node->inode);
-	free(node);
+	charged_free(node);
 }
 
 void tmpfs_inode_release(struct inode *inode)
@@ -128,10 +129,17 @@ static bool charge_inode(struct tmpfs_sb *sb)
 int tmpfs_node_new(struct tmpfs_sb *sb, const struct new_inode *new, struct tmpfs_node **out)
 {
 	struct tmpfs_node *node;
+	char *target;
 
 	if (!charge_inode(sb))
 		return -ENOSPC;
-	node = NEW(struct tmpfs_node);
+	node = charged_alloc(sizeof(*node));
+	target = S_ISLNK(new->mode) && node ? charged_alloc(strlen(new->target) + 1) : NULL;
+	if (!node || (S_ISLNK(new->mode) && !target)) {
+		charged_free(node);
+		atomic_fetch_sub(&sb->used_inodes, 1);
+		return -ENOSPC;
+	}
 	inode_init(&node->inode, &sb->sb, ops_for(new->mode), superblock_new_ino(&sb->sb),
 		   new->mode);
 	node->inode.uid = new->uid;
@@ -146,7 +154,7 @@ int tmpfs_node_new(struct tmpfs_sb *sb, const struct new_inode *new, struct tmpf
 	} else if (S_ISREG(new->mode)) {
 		atomic_init(&node->data.fd, -1);
 	} else if (S_ISLNK(new->mode)) {
-		node->target = xstrdup(new->target);
+		node->target = strcpy(target, new->target);
 		node->inode.size = strlen(new->target);
 	}
 	*out = node;
@@ -239,6 +247,21 @@ static const struct sb_ops tmpfs_sb_ops = {
 
 /* --- options ----------------------------------------------------------------------------- */
 
+/* What the file systems' default sizes are shares of. */
+static atomic_uint_fast64_t memory;
+
+void tmpfs_set_memory(uint64_t bytes)
+{
+	atomic_store(&memory, bytes);
+}
+
+static uint64_t ram(void)
+{
+	uint64_t bytes = atomic_load(&memory);
+
+	return bytes ? bytes : host_total_ram();
+}
+
 /* A number with k, m, g, t or % (of RAM) behind it. */
 static int parse_size(const char *s, uint64_t *out)
 {
@@ -249,7 +272,7 @@ static int parse_size(const char *s, uint64_t *out)
 	if (end == s || *s == '-')
 		return -EINVAL;
 	if (*end == '%') {
-		n = host_total_ram() / 100 * n;
+		n = ram() / 100 * n;
 		end++;
 	} else if (*end && (unit = strchr(units, *end | 0x20))) {
 		unsigned int shift = 10 * (unsigned int)(unit - units + 1);
@@ -344,7 +367,7 @@ static int make_root(struct tmpfs_sb *sb)
 int tmpfs_mount(const char *source, const char *data, struct superblock **out)
 {
 	struct tmpfs_sb *sb = NEW(struct tmpfs_sb);
-	uint64_t half = host_total_ram() / 2 / PAGE;
+	uint64_t half = ram() / 2 / PAGE;
 	int err;
 
 	superblock_init(&sb->sb, &tmpfs_sb_ops, "tmpfs", source);

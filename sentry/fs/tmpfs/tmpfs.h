@@ -8,6 +8,8 @@
 
 /* Registers "tmpfs" and "ramfs" for mount(2); at start. */
 void tmpfs_init(void);
+/* How much memory there is for its guests (bytes): a tmpfs may by default hold half of it. */
+void tmpfs_set_memory(uint64_t bytes);
 /* A new file system; *out is owned and has its root. -EINVAL for bad options. */
 int tmpfs_mount(const char *source, const char *data, struct superblock **out) MUST_CHECK;
 

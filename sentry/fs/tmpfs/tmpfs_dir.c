@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/dentry.h"
 #include "sentry/fs/dirent.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
@@ -37,17 +38,17 @@ struct tmpfs_entry *tmpfs_dir_find(struct tmpfs_dir *dir, const char *name, size
 static int grow_buckets(struct tmpfs_dir *dir)
 {
 	size_t n = dir->nbuckets ? 4 * dir->nbuckets : 8;
-	struct tmpfs_entry **buckets = try_calloc(n, sizeof(struct tmpfs_entry *));
+	struct tmpfs_entry **buckets = charged_calloc(n, sizeof(struct tmpfs_entry *));
 
 	if (!buckets)
-		return -ENOMEM;
+		return -ENOSPC;
 	for (size_t i = 0; i < dir->nbuckets; i++)
 		for (struct tmpfs_entry *e = dir->buckets[i], *next; e; e = next) {
 			next = e->hash_next;
 			e->hash_next = buckets[e->hash & (n - 1)];
 			buckets[e->hash & (n - 1)] = e;
 		}
-	free(dir->buckets);
+	charged_free(dir->buckets);
 	dir->buckets = buckets;
 	dir->nbuckets = n;
 	return 0;
@@ -77,12 +78,12 @@ static int room_for_slot(struct tmpfs_dir *dir)
 		close_up_slots(dir);
 		return 0;
 	}
-	slots = try_calloc(size, sizeof(*slots));
+	slots = charged_calloc(size, sizeof(*slots));
 	if (!slots)
-		return -ENOMEM;
+		return -ENOSPC;
 	if (dir->nslots)
 		memcpy(slots, dir->slots, dir->nslots * sizeof(*slots));
-	free(dir->slots);
+	charged_free(dir->slots);
 	dir->slots = slots;
 	dir->slots_size = size;
 	return 0;
@@ -93,12 +94,12 @@ int tmpfs_dir_add(struct tmpfs_dir *dir, const char *name, size_t len, struct tm
 	struct tmpfs_entry *e, **bucket;
 
 	if (dir->live >= dir->nbuckets && grow_buckets(dir) < 0)
-		return -ENOMEM;
+		return -ENOSPC;
 	if (room_for_slot(dir) < 0)
-		return -ENOMEM;
-	e = try_calloc(1, sizeof(*e) + len + 1);
+		return -ENOSPC;
+	e = charged_alloc(sizeof(*e) + len + 1);
 	if (!e)
-		return -ENOMEM;
+		return -ENOSPC;
 	memcpy(e->name, name, len);
 	e->len = (uint8_t)len;
 	e->hash = dentry_hash_name(name, len);
@@ -125,7 +126,7 @@ struct tmpfs_node *tmpfs_dir_remove(struct tmpfs_dir *dir, struct tmpfs_entry *e
 	dir->live--;
 	while (dir->nslots && !dir->slots[dir->nslots - 1].entry)
 		dir->nslots--;
-	free(e);
+	charged_free(e);
 	return node;
 }
 
@@ -134,10 +135,10 @@ void tmpfs_dir_free(struct tmpfs_dir *dir)
 	for (size_t i = 0; i < dir->nslots; i++)
 		if (dir->slots[i].entry) {
 			inode_put(&dir->slots[i].entry->node->inode);
-			free(dir->slots[i].entry);
+			charged_free(dir->slots[i].entry);
 		}
-	free(dir->slots);
-	free(dir->buckets);
+	charged_free(dir->slots);
+	charged_free(dir->buckets);
 }
 
 /* --- inode operations ------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "common/host.h"
 #include "common/host_file.h"
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 
@@ -72,8 +73,8 @@ void tmpfs_data_free(struct tmpfs_node *node)
 {
 	tmpfs_uncharge(tmpfs_sb_of(&node->inode), node->data.pages);
 	if (atomic_load(&node->data.fd) >= 0)
-		host_close(atomic_load(&node->data.fd));
-	free(node->data.small);
+		charged_close(atomic_load(&node->data.fd));
+	charged_free(node->data.small);
 }
 
 static int fill_memfd(int fd, const struct tmpfs_data *d, uint64_t size)
@@ -96,15 +97,15 @@ static int to_memfd_locked(struct inode *inode)
 
 	if (fd >= 0)
 		return fd;
-	fd = host_memfd_create("tmpfs", 0);
+	fd = charged_memfd("tmpfs", 0);
 	if (fd < 0)
 		return fd;
 	err = fill_memfd(fd, d, inode->size);
 	if (err < 0) {
-		host_close(fd);
+		charged_close(fd);
 		return err;
 	}
-	free(d->small);
+	charged_free(d->small);
 	d->small = NULL;
 	d->small_size = 0;
 	atomic_store(&d->fd, fd);
@@ -118,12 +119,12 @@ static int small_reserve(struct tmpfs_data *d, size_t size)
 
 	if (size <= d->small_size)
 		return 0;
-	p = try_calloc(1, want);
+	p = charged_alloc(want);
 	if (!p)
-		return -ENOMEM;
+		return -ENOSPC;
 	if (d->small_size)
 		memcpy(p, d->small, d->small_size);
-	free(d->small);
+	charged_free(d->small);
 	d->small = p;
 	d->small_size = want;
 	return 0;

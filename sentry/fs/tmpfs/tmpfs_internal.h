@@ -61,7 +61,7 @@ struct tmpfs_data {
 
 struct tmpfs_xattr {
 	struct list node;
-	char *name;
+	const char *name; /* behind the value */
 	size_t size;
 	char value[];
 };

@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 
 #define MAX_BYTES (256 * 1024) /* names and values of one inode */
@@ -34,8 +35,7 @@ static void drop(struct tmpfs_node *node, struct tmpfs_xattr *x)
 	tmpfs_uncharge(tmpfs_sb_of(&node->inode), pages_of(weight(x)));
 	node->xattr_bytes -= weight(x);
 	list_del(&x->node);
-	free(x->name);
-	free(x);
+	charged_free(x);
 }
 
 void tmpfs_xattr_free(struct tmpfs_node *node)
@@ -75,12 +75,12 @@ static int xattr_set(struct inode *inode, const char *name, const void *value, s
 	if (node->xattr_bytes - freed + size + strlen(name) > MAX_BYTES)
 		return -ENOSPC;
 	got = tmpfs_charge(sb, need);
-	x = got == need ? try_calloc(1, sizeof(*x) + size) : NULL;
+	x = got == need ? charged_alloc(sizeof(*x) + size + strlen(name) + 1) : NULL;
 	if (!x) {
 		tmpfs_uncharge(sb, got);
-		return got < need ? -ENOSPC : -ENOMEM;
+		return -ENOSPC;
 	}
-	x->name = xstrdup(name);
+	x->name = strcpy(x->value + size, name);
 	x->size = size;
 	memcpy(x->value, value, size);
 	if (old)

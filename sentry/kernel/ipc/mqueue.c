@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/net/netlink.h"
 #include "sentry/net/socket.h"
@@ -165,7 +166,7 @@ void mqueue_clear(struct mqueue *q)
 
 	mqueue_unnotify(q, NULL);
 	list_for_each_safe (m, tmp, &q->messages, node)
-		free(m);
+		charged_free(m);
 }
 
 /* --- open files ------------------------------------------------------------------------------------- */

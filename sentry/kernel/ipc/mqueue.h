@@ -41,10 +41,11 @@ int mqueue_unlink(struct task *t, const char *name) MUST_CHECK;
 
 struct mqueue {
 	struct inode inode;
-	struct list node;	 /* in mqueue_ns; owns a reference. mqueue_ns.lock */
-	char *name;		 /* immutable; owned */
-	uint64_t serial;	 /* immutable: its directory cookie */
-	uint32_t owner;		 /* immutable: who is charged */
+	struct list node;      /* in mqueue_ns; owns a reference. mqueue_ns.lock */
+	char *name;	       /* immutable; owned */
+	uint64_t serial;       /* immutable: its directory cookie */
+	struct account *payer; /* immutable: who is charged, and how many bytes */
+	uint64_t charged;
 	int64_t maxmsg, msgsize; /* immutable */
 	struct waitq wq;
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/dirent.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
@@ -28,7 +29,7 @@ struct mqueue_ns {
 	struct mutex lock;  /* RANK_OBJECT */
 	struct list queues; /* struct mqueue.node, oldest first */
 	int count;
-	uint64_t serial, bytes;
+	uint64_t serial;
 };
 
 static struct mqueue_ns *ns_of(struct superblock *sb)
@@ -63,12 +64,9 @@ static uint64_t cost(int64_t maxmsg, int64_t msgsize)
 static void queue_release(struct inode *inode)
 {
 	struct mqueue *q = queue_of(inode);
-	struct mqueue_ns *ns = ns_of(inode->sb);
 
 	mqueue_clear(q);
-	mutex_lock(&ns->lock);
-	ns->bytes -= cost(q->maxmsg, q->msgsize);
-	mutex_unlock(&ns->lock);
+	account_give(q->payer, COUNT_MQUEUE, q->charged);
 	waitq_destroy(&q->wq);
 	mutex_destroy(&q->lock);
 	inode_fini(inode);
@@ -118,13 +116,14 @@ static struct mqueue *queue_new(struct mqueue_ns *ns, const char *name, size_t l
 static int insert(struct mqueue_ns *ns, struct mqueue *q, uint64_t limit)
 {
 	SCOPED_LOCK(&ns->lock);
-	uint64_t bytes = ns->bytes + cost(q->maxmsg, q->msgsize);
+	uint64_t bytes = cost(q->maxmsg, q->msgsize);
 
-	ns->bytes = bytes; /* queue_release takes it off */
 	if (find_locked(ns, q->name, strlen(q->name)))
 		return -EEXIST;
-	if (bytes > limit)
+	if (!account_take(account_payer(), COUNT_MQUEUE, bytes, limit))
 		return -EMFILE;
+	q->payer = account_payer();
+	q->charged = bytes;
 	q->serial = ++ns->serial;
 	inode_get(&q->inode);
 	list_add_tail(&ns->queues, &q->node);

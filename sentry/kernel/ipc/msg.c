@@ -8,12 +8,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 
-#include "common/mem.h"
 #include "common/text.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/task_wait.h"
@@ -51,15 +52,17 @@ static void queue_free(struct ipc_object *o)
 	struct msg *m, *tmp;
 
 	list_for_each_safe (m, tmp, &q->messages, node)
-		free(m);
+		charged_free(m);
 	waitq_destroy(&q->wq);
-	free(q);
+	charged_free(q);
 }
 
 static int queue_create(struct task *t, struct ipc_get *g, struct ipc_object **out)
 {
-	struct msg_queue *q = NEW(struct msg_queue);
+	struct msg_queue *q = charged_alloc(sizeof(*q));
 
+	if (!q)
+		return -ENOMEM;
 	ref_init(&q->obj.ref);
 	q->obj.free = queue_free;
 	waitq_init(&q->wq);
@@ -146,14 +149,14 @@ long msg_send(struct task *t, int id, long type, const void *text, size_t n, int
 	r = queue_lookup(t, id, 0222, &x.q);
 	if (r)
 		return r;
-	x.m = malloc(sizeof(*x.m) + n);
+	x.m = charged_malloc(sizeof(*x.m) + n);
 	if (x.m) {
 		list_init(&x.m->node);
 		x.m->type = type;
 		x.m->len = n;
 		memcpy(x.m->text, text, n);
 		r = transfer(&x, try_send);
-		free(x.m);
+		charged_free(x.m);
 		if (!r)
 			waitq_wake_all(&x.q->wq, POLLIN);
 	} else {
@@ -211,7 +214,7 @@ static long try_receive(void *arg)
 	if (m->len > x->room && !(x->flags & MSG_NOERROR))
 		return -E2BIG;
 	if (x->flags & MSG_COPY) {
-		x->m = malloc(sizeof(*m) + m->len);
+		x->m = charged_malloc(sizeof(*m) + m->len);
 		if (!x->m)
 			return -ENOMEM;
 		memcpy(x->m, m, sizeof(*m) + m->len);
@@ -244,7 +247,7 @@ long msg_receive(struct task *t, int id, void *text, size_t room, long *type, in
 		*type = x.m->type;
 		r = (long)min(room, x.m->len);
 		memcpy(text, x.m->text, (size_t)r);
-		free(x.m);
+		charged_free(x.m);
 	}
 	ipc_object_put(&x.q->obj);
 	return r == -EAGAIN ? -ENOMSG : r;

@@ -13,8 +13,8 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 
-#include "common/mem.h"
 #include "common/text.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/tasklist.h"
@@ -65,8 +65,8 @@ static void set_free(struct ipc_object *o)
 	struct sem_undo *u, *tmp;
 
 	list_for_each_safe (u, tmp, &s->undos, node)
-		free(u);
-	free(s);
+		charged_free(u);
+	charged_free(s);
 }
 
 /* --- semget ----------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static int sem_create(struct task *t, struct ipc_get *g, struct ipc_object **out
 
 	if (!g->size)
 		return -EINVAL;
-	s = try_calloc(1, sizeof(*s) + g->size * sizeof(s->sem[0]));
+	s = charged_alloc(sizeof(*s) + g->size * sizeof(s->sem[0]));
 	if (!s)
 		return -ENOMEM;
 	ref_init(&s->obj.ref);
@@ -215,7 +215,7 @@ static struct sem_undo *undo_get(struct task *t, struct sem_set *s)
 		if (u->tgid == tgid)
 			return u;
 	}
-	u = try_calloc(1, sizeof(*u) + (size_t)s->n * sizeof(u->adjust[0]));
+	u = charged_alloc(sizeof(*u) + (size_t)s->n * sizeof(u->adjust[0]));
 	if (!u)
 		return NULL;
 	u->tgid = tgid;
@@ -352,7 +352,7 @@ static void process_exit(struct ipc_namespace *ns, int tgid)
 			continue;
 		atomic_fetch_sub(&ns->sem_undos, 1);
 		apply(set_of(ns->sem.slot[i]), u);
-		free(u);
+		charged_free(u);
 	}
 }
 
@@ -560,11 +560,11 @@ static long all_locked(struct task *t, int id, int cmd, uint16_t *values)
 static long all_values(struct task *t, int id, int cmd, uaddr buf)
 {
 	long n = set_size(t, id, cmd == SETALL ? 0222 : 0444), r = 0;
-	SCOPED_FREE uint16_t *values = NULL;
+	SCOPED_CHARGED uint16_t *values = NULL;
 
 	if (n < 0)
 		return n;
-	values = try_calloc((size_t)n, sizeof(*values));
+	values = charged_calloc((size_t)n, sizeof(*values));
 	if (!values)
 		return -ENOMEM;
 	if (cmd == SETALL) {

@@ -23,8 +23,8 @@
 #include <sys/stat.h>
 
 #include "common/host.h"
-#include "common/mem.h"
 #include "common/text.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
@@ -92,8 +92,8 @@ static void shm_free(struct ipc_object *o)
 
 	if (!s->file_gone) /* never in the table, or left in it when the container ended */
 		file_fini(&s->file);
-	host_close(s->fd);
-	free(s);
+	charged_close(s->fd);
+	charged_free(s);
 }
 
 /* --- shmget ---------------------------------------------------------------------------------- */
@@ -110,15 +110,15 @@ static int shm_create(struct task *t, struct ipc_get *g, struct ipc_object **out
 	if (g->size > SIZE_LIMIT || g->flags & SHM_HUGETLB)
 		return -ENOMEM;
 	snprintf(name, sizeof(name), "SYSV%08x", (unsigned int)g->key);
-	fd = host_memfd_create(name, 0);
+	fd = charged_memfd(name, 0);
 	if (fd < 0)
 		return -ENOMEM;
 	r = host_ftruncate(fd, (off_t)ROUND_UP(g->size, GUEST_PAGE));
 	if (r) {
-		host_close(fd);
+		charged_close(fd);
 		return -ENOMEM;
 	}
-	s = NEW(struct shm);
+	s = CHARGED_NEW(struct shm);
 	ref_init(&s->obj.ref);
 	s->obj.free = shm_free;
 	s->fd = fd;

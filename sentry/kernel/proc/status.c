@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/ptrace.h"
@@ -66,6 +67,7 @@ struct signal_numbers {
 
 static void gather_signals(struct task *t, struct signal_numbers *n)
 {
+	struct cred *cred = task_get_cred(t);
 	struct sighand *h;
 
 	*n = (struct signal_numbers){.pending = 0};
@@ -85,7 +87,8 @@ static void gather_signals(struct task *t, struct signal_numbers *n)
 		mutex_unlock(&h->lock);
 	}
 	mutex_unlock(&tasklist);
-	n->queued = atomic_load(&t->process->nsigqueue);
+	n->queued = (int)account_count(cred->account, COUNT_SIGQUEUE);
+	cred_put(cred);
 }
 
 static char state_of(const struct proc_subject *s)

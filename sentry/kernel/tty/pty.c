@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/inode.h"
 #include "sentry/fs/mount.h"
 #include "sentry/kernel/tty/internal.h"
@@ -43,7 +44,7 @@ static void pty_release(struct tty *tty)
 		inode_put(tty->inode);
 	tty_teardown(tty);
 	waitq_destroy(&p->master_wq);
-	free(p);
+	charged_free(p);
 }
 
 static const struct tty_ops pty_ops = {
@@ -249,10 +250,12 @@ static const struct file_ops master_ops = {
 int pty_open_master(struct devpts *d, struct inode *inode, const struct path *path,
 		    const struct cred *cred, int flags, struct file **out)
 {
-	struct pty *p = NEW(struct pty);
+	struct pty *p = charged_alloc(sizeof(*p));
 	struct master *m;
 	int err;
 
+	if (!p)
+		return -ENOMEM;
 	tty_setup(&p->tty, &pty_ops, NULL);
 	waitq_init(&p->master_wq);
 	p->tty.master_wq = &p->master_wq;

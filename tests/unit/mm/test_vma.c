@@ -1,6 +1,6 @@
 /* The VMA tree against a plain array of pages: random maps, unmaps and changes, and every answer
  * of the search for holes compared with a linear scan. */
-/* link: sentry/mm/vma.c common/rbtree.c common/mem.c common/log.c */
+/* link: sentry/mm/vma.c sentry/core/account.c sentry/core/charged.c common/rbtree.c common/mem.c common/log.c */
 #include <check.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "sentry/core/account.h"
 #include "sentry/fs/eventfd.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/netlink.h"
@@ -142,7 +143,7 @@ static ssize_t send_files(struct socket *s, struct file **files, unsigned int n)
 	struct sock_send m = {.buf = "f", .len = 1, .scm = &scm, .caller = &caller};
 	ssize_t r;
 
-	scm.files = xzalloc(sizeof(*scm.files) + n * sizeof(struct file *));
+	scm.files = charged_alloc(sizeof(*scm.files) + n * sizeof(struct file *));
 	scm.files->n = n;
 	memcpy(scm.files->file, files, n * sizeof(struct file *));
 	r = s->ops->send(s, &m);
