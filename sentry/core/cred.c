@@ -1,6 +1,7 @@
 /* Credentials: see cred.h. Immutable once published, so no locks here. */
 #include "sentry/core/cred.h"
 
+#include <stddef.h>
 #include <errno.h>
 
 #include "common/mem.h"
@@ -48,7 +49,8 @@ struct cred *cred_dup(const struct cred *c)
 {
 	struct cred *n = xmalloc(sizeof(*n));
 
-	*n = *c;
+	/* All but the reference count, which others may be changing. */
+	memcpy(&n->uid, &c->uid, sizeof(*n) - offsetof(struct cred, uid));
 	ref_init(&n->ref);
 	if (n->shared)
 		ref_get(&n->shared->ref);
