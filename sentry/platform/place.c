@@ -45,12 +45,14 @@
 #define MISS 16		  /* ... until one of so many finds the other side asleep, ... */
 #define MISSES 128	  /* ... in the long run */
 #define STOLEN_US 50	  /* a spinner whose clock jumps so far has lost its CPU to others: ... */
-#define STOLEN_FOR 32	  /* ... nobody spins for so many times as long as that took */
-#define SPIN_US 40	  /* how long a spinner waits: less than waking another CPU takes */
-#define CROWDED_US 1000	  /* a pair that shared its CPU for so long looks for another */
-#define NO_PULL_US 100000 /* ... and stays there at least for so long */
-#define BURST_US 100	  /* woken threads that sleep again within this time ... */
-#define PULLS 3		  /* ... so often in a row are pulled to the waker's CPU */
+#define STOLEN_FOR 2	  /* ... nobody spins for so many times as long as that took; ... */
+#define STOLEN_FOR_MAX 32 /* ... for twice as many each time if it ... */
+#define STOLEN_AGAIN_US 50000 /* ... happens again so soon */
+#define SPIN_US 40	      /* how long a spinner waits: less than waking another CPU takes */
+#define CROWDED_US 1000	      /* a pair that shared its CPU for so long looks for another */
+#define NO_PULL_US 100000     /* ... and stays there at least for so long */
+#define BURST_US 100	      /* woken threads that sleep again within this time ... */
+#define PULLS 3		      /* ... so often in a row are pulled to the waker's CPU */
 
 /* Looks after pinned threads that compute (see keeper). */
 static struct {
@@ -70,6 +72,7 @@ static struct {
 	bool allowed[MAX_CPUS];
 	atomic_int active, spinners;
 	atomic_ulong no_spin_until; /* cycles */
+	atomic_uint stolen_for;
 	atomic_int pairs[MAX_CPUS]; /* active pairs */
 } place;
 
@@ -114,6 +117,7 @@ void place_init(void)
 	place.ncpus = max(pf.config.ncpus, 1U);
 	place.cycles_per_us = measure_cycles();
 	place.looks = measure_looks();
+	atomic_init(&place.stolen_for, STOLEN_FOR);
 	place.host_cpus = 0;
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		for (int i = 0; i < CPU_SETSIZE; i++)
@@ -470,11 +474,22 @@ void place_ask(struct pf_thread *t)
 		unspread(t);
 }
 
+/* Somebody else who now and then wants the CPU does not matter, a crowd does. */
 static void note_stolen(uint64_t now, uint64_t last)
 {
-	if (now - last > us(STOLEN_US))
-		atomic_store_explicit(&place.no_spin_until, now + STOLEN_FOR * (now - last),
-				      memory_order_relaxed);
+	uint64_t gap = now - last, until;
+	unsigned int times;
+
+	if (gap < us(STOLEN_US))
+		return;
+	until = atomic_load_explicit(&place.no_spin_until, memory_order_relaxed);
+	times = atomic_load_explicit(&place.stolen_for, memory_order_relaxed);
+	if (last > until + us(STOLEN_AGAIN_US))
+		times = STOLEN_FOR;
+	else
+		times = min(times * 2, (unsigned int)STOLEN_FOR_MAX);
+	atomic_store_explicit(&place.stolen_for, times, memory_order_relaxed);
+	atomic_store_explicit(&place.no_spin_until, now + times * gap, memory_order_relaxed);
 }
 
 bool place_spin(struct pf_thread *t, const uint32_t *word, uint32_t value)
