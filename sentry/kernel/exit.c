@@ -255,10 +255,11 @@ static void send_pdeath(struct process *child)
 	struct task *t;
 
 	list_for_each (t, &child->threads, thread_node) {
-		siginfo_t info = {.si_signo = t->pdeath_signal, .si_code = SI_USER};
+		int sig = atomic_load(&t->pdeath_signal);
+		siginfo_t info = {.si_signo = sig, .si_code = SI_USER};
 
-		if (t->pdeath_signal)
-			(void)signal_process_locked(child, t->pdeath_signal, &info);
+		if (sig)
+			(void)signal_process_locked(child, sig, &info);
 	}
 }
 

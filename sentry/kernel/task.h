@@ -139,7 +139,7 @@ struct task {
 	int nice, sched_policy, sched_priority;
 	uint64_t affinity[16]; /* 1024 CPUs */
 	uint64_t timer_slack;
-	int pdeath_signal;
+	atomic_int pdeath_signal; /* its own, but its parent's end reads it */
 	int io_prio;
 	uint64_t personality;
 	int mempolicy; /* get_mempolicy(2): the mode, and the nodes */

@@ -258,7 +258,8 @@ long sys_set_robust_list(struct task *t, const struct sysargs *a)
 {
 	if (a->v[1] != ROBUST_HEAD_SIZE)
 		return -EINVAL;
-	t->robust_list = UADDR(a->v[0]);
+	/* Who waits for a PI lock of ours looks whether we exit. */
+	__atomic_store_n(&t->robust_list.va, a->v[0], __ATOMIC_SEQ_CST);
 	return 0;
 }
 
