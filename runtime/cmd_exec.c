@@ -137,6 +137,9 @@ static int start(int conn, const struct state *st, const struct config_process *
 static int detach(const struct options *o, const struct state *st, int conn, int pid,
 		  struct console *console, struct error *e)
 {
+	SCOPED_FREE char *ns = xasprintf("/proc/%d/ns/net", st->monitor.pid);
+	SCOPED_FD int net_fd = host_openat(AT_FDCWD, ns, O_RDONLY, 0);
+	const struct monitor_network net = {.fd = max(net_fd, 0)};
 	struct process_ref monitor;
 	struct cgroup cg = {.n = 0};
 	int r = cgroup_open(st->cgroup_dirs, &cg, e);
@@ -144,7 +147,7 @@ static int detach(const struct options *o, const struct state *st, int conn, int
 	if (r == 0 && o->console_socket)
 		r = console_send(console, o->console_socket, e);
 	if (r == 0)
-		r = monitor_start(st, conn, pid, console->slave, &cg, &monitor, e);
+		r = monitor_start(st, conn, pid, console->slave, &cg, &net, &monitor, e);
 	cgroup_close(&cg);
 	return r == 0 ? write_pid_file(o->pid_file, monitor.pid, e) : r;
 }

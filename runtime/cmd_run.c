@@ -153,7 +153,9 @@ static int start_foreground(struct launch *l, const char *id, const char *pid_fi
 		return r;
 	r = write_pid_file(pid_file, getpid(), e);
 	if (r == 0 && !at_once) {
-		r = hooks_run_create(&l->state, e);
+		r = monitor_enter_network(l->config, e);
+		if (r == 0)
+			r = hooks_run_create(&l->state, e);
 		if (r == 0)
 			r = launch_start(&l->state, e);
 	}

@@ -558,14 +558,39 @@ int exec_exit_code(int err, const char *text, int otherwise)
 	return otherwise;
 }
 
+static int open_network(const struct config *c, struct error *e)
+{
+	int fd = host_openat(AT_FDCWD, c->net_path, O_RDONLY, 0);
+
+	return fd < 0 ? error_errno(e, fd, "%s: linux.namespaces: network: %s", c->file, c->net_path)
+		      : fd;
+}
+
 int launch_monitor(struct launch *l, const char *pid_file, struct error *e)
 {
-	int r = monitor_start(&l->state, l->control, 0, l->console.slave, &l->cgroup,
-			      &l->state.monitor, e);
+	const struct config *c = l->config;
+	SCOPED_FD int fd = c->net_path ? open_network(c, e) : -1;
+	struct monitor_network net = {.fresh = c->new_net && !c->net_path, .fd = max(fd, 0)};
+	int r;
 
+	if (c->net_path && fd < 0)
+		return fd;
+	r = monitor_start(&l->state, l->control, 0, l->console.slave, &l->cgroup, &net,
+			  &l->state.monitor, e);
 	if (r == 0)
 		r = state_save(&l->state, e);
 	return r == 0 ? write_pid_file(pid_file, l->state.monitor.pid, e) : r;
+}
+
+int monitor_enter_network(const struct config *c, struct error *e)
+{
+	SCOPED_FD int fd = c->net_path ? open_network(c, e) : -1;
+	int r;
+
+	if (c->net_path && fd < 0)
+		return fd;
+	r = fd >= 0 ? setns(fd, CLONE_NEWNET) : c->new_net ? unshare(CLONE_NEWNET) : 0;
+	return r < 0 ? error_errno(e, -errno, "%s: linux.namespaces: network", c->file) : 0;
 }
 
 void launch_free(struct launch *l)

@@ -41,8 +41,16 @@ MUST_CHECK int write_pid_file(const char *path, int pid, struct error *e);
 /* 127 and 126 for what a shell would answer so, else `otherwise`. */
 int exec_exit_code(int err, const char *text, int otherwise);
 
+/* Engines find the container's network by its monitor: in which network namespace it shall be. */
+struct monitor_network {
+	bool fresh; /* a new one */
+	int fd;	    /* an existing one; 0: ours */
+};
 /* monitor_start.c: a garrison-monitor that holds `conn`, on which the wait was requested. */
 MUST_CHECK int monitor_start(const struct state *st, int conn, int pid, int tty,
-			     const struct cgroup *cg, struct process_ref *out, struct error *e);
+			     const struct cgroup *cg, const struct monitor_network *net,
+			     struct process_ref *out, struct error *e);
+/* For a process that is its own monitor. */
+MUST_CHECK int monitor_enter_network(const struct config *c, struct error *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* Starting a garrison-monitor; see monitor/monitor.c for what it does. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "common/host.h"
@@ -8,7 +9,7 @@
 #include "runtime/spawn.h"
 
 int monitor_start(const struct state *st, int conn, int pid, int tty, const struct cgroup *cg,
-		  struct process_ref *out, struct error *e)
+		  const struct monitor_network *net, struct process_ref *out, struct error *e)
 {
 	/* A description of its own: the lock on ours must not live on in the monitor. */
 	SCOPED_FD int dir = pid == 0 ? host_openat(st->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0) : -1;
@@ -25,6 +26,8 @@ int monitor_start(const struct state *st, int conn, int pid, int tty, const stru
 				.nfds = ARRAY_SIZE(fds),
 				.join = cg->procs,
 				.njoin = cg->n,
+				.clone_flags = net->fresh ? CLONE_NEWNET : 0,
+				.net_ns = net->fd,
 				.ctty = tty};
 	int child = spawn(&s, e);
 

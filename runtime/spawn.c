@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <net/if.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -66,6 +67,29 @@ static int child_fds(struct child *c)
 	return 0;
 }
 
+static int raise_loopback(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return fd;
+	r = ioctl(fd, SIOCSIFFLAGS, &lo);
+	close(fd);
+	return r;
+}
+
+static int child_network(struct child *c)
+{
+	const struct spawn *s = c->s;
+
+	if (s->net_ns > 0 && setns(s->net_ns, CLONE_NEWNET) < 0)
+		return fail(c, "enter the network namespace");
+	if ((s->clone_flags & CLONE_NEWNET) && raise_loopback() < 0)
+		return fail(c, "bring up the loopback device");
+	return 0;
+}
+
 static int child_main(void *arg)
 {
 	struct child *c = arg;
@@ -77,6 +101,8 @@ static int child_main(void *arg)
 	for (size_t i = 0; i < s->njoin; i++)
 		if (write(s->join[i], "0", 1) < 0)
 			return fail(c, "join the cgroup");
+	if (child_network(c) < 0)
+		return -1;
 	setsid();
 	if (s->ctty >= 0 && ioctl(s->ctty, TIOCSCTTY, 0) < 0)
 		return fail(c, "take the terminal");

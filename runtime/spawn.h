@@ -15,7 +15,8 @@ struct spawn {
 	size_t nfds;
 	const int *join; /* cgroup.procs fds to write "0" to before the exec */
 	size_t njoin;
-	int clone_flags; /* CLONE_NEWPID, ... */
+	int clone_flags; /* CLONE_NEWPID, ...; with CLONE_NEWNET its loopback is brought up */
+	int net_ns;	 /* a network namespace to enter; 0: none */
 	int ctty;	 /* becomes the controlling terminal of a new session; -1: none */
 	const char *cwd; /* NULL: "/" */
 };
