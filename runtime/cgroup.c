@@ -141,7 +141,10 @@ static int set_number(const char *dir, const struct setting *s, struct error *e)
 
 	if (s->value == -1 || !has(dir, s->file))
 		return 0;
-	snprintf(text, sizeof(text), "%lld", (long long)s->value);
+	if (s->value != LIMIT_NONE)
+		snprintf(text, sizeof(text), "%lld", (long long)s->value);
+	else
+		strcpy(text, strstr(s->file, ".max") ? "max" : "-1");
 	r = write_value(dir, s->file, text);
 	return r < 0
 		   ? error_errno(e, r, "%s: cannot write %s to %s/%s", s->field, text, dir, s->file)
@@ -155,11 +158,12 @@ static int set_cpu_max(const char *dir, const struct config_limits *l, struct er
 
 	if ((l->cpu_quota <= 0 && l->cpu_period <= 0) || !has(dir, "cpu.max"))
 		return 0;
-	if (l->cpu_quota > 0)
+	if (l->cpu_quota > 0 && l->cpu_quota != LIMIT_NONE)
 		snprintf(text, sizeof(text), "%lld %lld", (long long)l->cpu_quota,
 			 (long long)(l->cpu_period > 0 ? l->cpu_period : 100000));
 	else
-		snprintf(text, sizeof(text), "max %lld", (long long)l->cpu_period);
+		snprintf(text, sizeof(text), "max %lld",
+			 (long long)(l->cpu_period > 0 ? l->cpu_period : 100000));
 	r = write_value(dir, "cpu.max", text);
 	return r < 0 ? error_errno(e, r, "linux.resources.cpu: cannot write %s to %s/cpu.max", text,
 				   dir)
@@ -189,16 +193,37 @@ static int64_t shares_to_weight(int64_t shares)
 	return shares <= 0 ? -1 : 1 + (max(shares, (int64_t)2) - 2) * 9999 / 262142;
 }
 
+static int64_t swap_alone(const struct config_limits *l)
+{
+	if (l->swap == LIMIT_NONE)
+		return LIMIT_NONE;
+	return l->swap > 0 && l->memory > 0 ? l->swap - l->memory : -1;
+}
+
+/* v1 wants memory <= memory and swap at every moment: which goes first depends on where they were. */
+static int set_v1_memory(const char *dir, const struct config_limits *l, struct error *e)
+{
+	const struct setting memory = {"memory.limit_in_bytes", "linux.resources.memory.limit",
+				       positive(l->memory)};
+	const struct setting both = {"memory.memsw.limit_in_bytes", "linux.resources.memory.swap",
+				     positive(l->swap)};
+	struct error first = {0};
+	int r = set_number(dir, &memory, &first);
+
+	error_clear(&first);
+	if (r == 0)
+		return set_number(dir, &both, e);
+	r = set_number(dir, &both, e);
+	return r == 0 ? set_number(dir, &memory, e) : r;
+}
+
 static int set_limits(const char *dir, const struct config_limits *l, struct error *e)
 {
 	const struct setting settings[] = {
-	    {"memory.limit_in_bytes", "linux.resources.memory.limit", positive(l->memory)},
-	    {"memory.memsw.limit_in_bytes", "linux.resources.memory.swap", positive(l->swap)},
 	    {"memory.soft_limit_in_bytes", "linux.resources.memory.reservation",
 	     positive(l->reservation)},
 	    {"memory.max", "linux.resources.memory.limit", positive(l->memory)},
-	    {"memory.swap.max", "linux.resources.memory.swap",
-	     l->swap > 0 && l->memory > 0 ? l->swap - l->memory : -1},
+	    {"memory.swap.max", "linux.resources.memory.swap", swap_alone(l)},
 	    {"memory.low", "linux.resources.memory.reservation", positive(l->reservation)},
 	    {"pids.max", "linux.resources.pids.limit", positive(l->pids)},
 	    {"cpu.shares", "linux.resources.cpu.shares", positive(l->cpu_shares)},
@@ -206,7 +231,7 @@ static int set_limits(const char *dir, const struct config_limits *l, struct err
 	    {"cpu.cfs_period_us", "linux.resources.cpu.period", positive(l->cpu_period)},
 	    {"cpu.cfs_quota_us", "linux.resources.cpu.quota", positive(l->cpu_quota)},
 	};
-	int r = 0;
+	int r = set_v1_memory(dir, l, e);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(settings); i++)
 		r = set_number(dir, &settings[i], e);
@@ -215,6 +240,16 @@ static int set_limits(const char *dir, const struct config_limits *l, struct err
 	if (r == 0)
 		r = set_text(dir, "cpuset.cpus", l->cpus, e);
 	return r == 0 ? set_text(dir, "cpuset.mems", l->mems, e) : r;
+}
+
+int cgroup_update(const json_t *dirs, const struct config_limits *limits, struct error *e)
+{
+	const json_t *v;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(dirs, i, v) if (r == 0) r = set_limits(json_string_value(v), limits, e);
+	return r;
 }
 
 int cgroup_open(const json_t *dirs, struct cgroup *cg, struct error *e)

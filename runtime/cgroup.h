@@ -26,6 +26,9 @@ MUST_CHECK int cgroup_dirs(const char *path, json_t **dirs, struct error *e);
 /* Makes them, sets the limits, opens cgroup.procs. */
 MUST_CHECK int cgroup_make(const json_t *dirs, const struct config_limits *limits,
 			   struct cgroup *cg, struct error *e);
+/* Other limits for existing ones; what is -1 stays. */
+MUST_CHECK int cgroup_update(const json_t *dirs, const struct config_limits *limits,
+			     struct error *e);
 /* Opens cgroup.procs of existing ones. */
 MUST_CHECK int cgroup_open(const json_t *dirs, struct cgroup *cg, struct error *e);
 /* Moves a process there, and the children that it has. */

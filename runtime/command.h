@@ -23,7 +23,7 @@ struct command {
 
 extern const struct command cmd_create, cmd_start, cmd_run, cmd_exec, cmd_state, cmd_list, cmd_ps,
     cmd_kill, cmd_delete, cmd_wait, cmd_spec, cmd_features, cmd_do, cmd_debug, cmd_pause,
-    cmd_resume;
+    cmd_resume, cmd_update, cmd_events, cmd_checkpoint, cmd_restore;
 
 /* A message on the log in the chosen format. */
 void command_log(const struct global_options *g, const char *level, const char *text);

@@ -214,22 +214,41 @@ static int parse_cpu(const struct source *s, const struct place *resources, stru
 	return r == 0 ? get_string(s, &p, "mems", false, &l->mems) : r;
 }
 
+static int parse_limits(const struct source *s, const struct place *resources,
+			struct config_limits *l)
+{
+	struct place pids = {.name = "linux.resources.pids"};
+	int r;
+
+	*l = (struct config_limits){-1, -1, -1, -1, -1, -1, -1, NULL, NULL};
+	if (!resources->o)
+		return 0;
+	r = parse_memory(s, resources, l);
+	if (r == 0)
+		r = parse_cpu(s, resources, l);
+	if (r == 0)
+		r = get_object(s, resources, "pids", &pids.o);
+	return r == 0 ? get_limit(s, &pids, "limit", &l->pids) : r;
+}
+
 static int parse_resources(const struct source *s, const struct place *linux_place,
 			   struct config *c)
 {
-	struct place p = {.name = "linux.resources"}, pids = {.name = "linux.resources.pids"};
-	struct config_limits *l = &c->limits;
+	struct place p = {.name = "linux.resources"};
 	int r = get_object(s, linux_place, "resources", &p.o);
 
-	*l = (struct config_limits){-1, -1, -1, -1, -1, -1, -1, NULL, NULL};
-	if (r < 0 || !p.o)
-		return r;
-	r = parse_memory(s, &p, l);
-	if (r == 0)
-		r = parse_cpu(s, &p, l);
-	if (r == 0)
-		r = get_object(s, &p, "pids", &pids.o);
-	return r == 0 ? get_limit(s, &pids, "limit", &l->pids) : r;
+	return r == 0 ? parse_limits(s, &p, &c->limits) : r;
+}
+
+int config_resources_parse(const json_t *o, const char *file, struct config_limits *l,
+			   struct error *e)
+{
+	const struct source s = {.file = file, .e = e};
+	const struct place p = {o, "linux.resources"};
+
+	if (!json_is_object(o))
+		return error_set(e, -EINVAL, "%s: must be a JSON object", file);
+	return parse_limits(&s, &p, l);
 }
 
 /* Without id translation in the gofer only the identity can be honoured. */

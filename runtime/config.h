@@ -25,6 +25,8 @@ struct config_process {
 	unsigned short rows, cols; /* 0: not given */
 };
 
+#define LIMIT_NONE INT64_MAX /* for an update: take the limit off */
+
 struct config_limits { /* linux.resources; -1: not given */
 	int64_t memory, swap, reservation, pids, cpu_shares, cpu_quota, cpu_period;
 	const char *cpus, *mems;
@@ -65,6 +67,10 @@ void config_free(struct config *c);
 MUST_CHECK int config_process_parse(const json_t *o, const char *file, const char *name,
 				    struct config_process *p, struct error *e);
 void config_process_free(struct config_process *p);
+
+/* A "linux.resources" object alone (update). */
+MUST_CHECK int config_resources_parse(const json_t *o, const char *file, struct config_limits *l,
+				      struct error *e);
 
 /* config_mounts.c */
 struct source;

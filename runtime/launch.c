@@ -562,8 +562,9 @@ static int open_network(const struct config *c, struct error *e)
 {
 	int fd = host_openat(AT_FDCWD, c->net_path, O_RDONLY, 0);
 
-	return fd < 0 ? error_errno(e, fd, "%s: linux.namespaces: network: %s", c->file, c->net_path)
-		      : fd;
+	return fd < 0
+		   ? error_errno(e, fd, "%s: linux.namespaces: network: %s", c->file, c->net_path)
+		   : fd;
 }
 
 int launch_monitor(struct launch *l, const char *pid_file, struct error *e)

@@ -17,9 +17,9 @@
 #include "runtime/json_text.h"
 
 static const struct command *const commands[] = {
-    &cmd_run,	 &cmd_create, &cmd_start, &cmd_exec,	 &cmd_do, &cmd_kill,
-    &cmd_wait,	 &cmd_delete, &cmd_state, &cmd_list,	 &cmd_ps, &cmd_pause,
-    &cmd_resume, &cmd_debug,  &cmd_spec,  &cmd_features,
+    &cmd_run,	 &cmd_create, &cmd_start, &cmd_exec,	 &cmd_do,	  &cmd_kill,	&cmd_wait,
+    &cmd_delete, &cmd_state,  &cmd_list,  &cmd_ps,	 &cmd_pause,	  &cmd_resume,	&cmd_update,
+    &cmd_events, &cmd_debug,  &cmd_spec,  &cmd_features, &cmd_checkpoint, &cmd_restore,
 };
 
 static int choose(const char *option, const char *value, const char *a, const char *b,
@@ -114,7 +114,7 @@ static int show_overview(void *to, const char *arg, struct error *e)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const struct command_line *l = &commands[i]->line;
 
-		printf("  %-9s %-26s %s\n", l->name, l->arguments ? l->arguments : "", l->summary);
+		printf("  %-10s %-26s %s\n", l->name, l->arguments ? l->arguments : "", l->summary);
 	}
 	exit(0);
 }

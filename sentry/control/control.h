@@ -22,6 +22,7 @@
  * ps        id                                          processes
  * resize    id, pid, rows, cols
  * state     id                                          status, pid
+ * update    id, memoryLimit, pidsLimit (as for create)
  * debug     id                                          text
  * destroy   id                                          (kills; forgets)
  * shutdown                                              (ends the sentry)

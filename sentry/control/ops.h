@@ -8,8 +8,8 @@
 
 /* 0 or -errno with rq->error set. */
 typedef int op_fn(struct request *rq);
-op_fn op_create, op_start, op_exec, op_wait, op_signal, op_ps, op_resize, op_state, op_debug,
-    op_destroy, op_shutdown;
+op_fn op_create, op_start, op_exec, op_wait, op_signal, op_ps, op_resize, op_state, op_update,
+    op_debug, op_destroy, op_shutdown;
 
 /*
  * A process that the runtime started: a container's init or an exec session. It

@@ -196,6 +196,19 @@ int op_state(struct request *rq)
 	return 0;
 }
 
+/* Only what is shown: the host's cgroups hold the limits. */
+int op_update(struct request *rq)
+{
+	struct container *c;
+	int r = find(rq, &c);
+
+	if (r < 0)
+		return r;
+	c->memory_limit = (uint64_t)json_get_int(rq->body, "memoryLimit", (int64_t)c->memory_limit);
+	c->pids_limit = (uint64_t)json_get_int(rq->body, "pidsLimit", (int64_t)c->pids_limit);
+	return 0;
+}
+
 int op_destroy(struct request *rq)
 {
 	struct container *c;

@@ -27,9 +27,9 @@ static const struct {
 	const char *name;
 	op_fn *fn;
 } ops[] = {
-    {"create", op_create}, {"start", op_start},	    {"exec", op_exec},	       {"wait", op_wait},
-    {"signal", op_signal}, {"ps", op_ps},	    {"resize", op_resize},     {"state", op_state},
-    {"debug", op_debug},   {"destroy", op_destroy}, {"shutdown", op_shutdown},
+    {"create", op_create}, {"start", op_start}, {"exec", op_exec},	 {"wait", op_wait},
+    {"signal", op_signal}, {"ps", op_ps},	{"resize", op_resize},	 {"state", op_state},
+    {"update", op_update}, {"debug", op_debug}, {"destroy", op_destroy}, {"shutdown", op_shutdown},
 };
 
 int control_init(void)
