@@ -71,7 +71,8 @@ $(BIN): $(RUNTIME_OBJ)
 
 DEPS := gcc clang clang-format clang-tidy cppcheck make pkg-config git libseccomp-dev \
 	libunwind-dev libnl-3-dev libnl-route-3-dev libssl-dev check libjansson-dev \
-	libnghttp2-dev libclang-rt-14-dev mmdebstrap crun strace python3 iproute2
+	libnghttp2-dev libclang-rt-14-dev mmdebstrap crun strace python3 iproute2 \
+	containerd docker.io podman runc conmon
 
 deps:
 	apt-get update -qq
