@@ -21,6 +21,7 @@ enum lock_rank {
 	RANK_EPOLL,	 /* epoll item trees */
 	RANK_SCM,	 /* net: files in flight; taken before the queues they are in */
 	RANK_OBJECT,	 /* a pipe, socket, eventfd, tty, ...: its own state */
+	RANK_FILELOCK,	 /* the advisory locks of one file */
 	RANK_TASKLIST,	 /* kernel: the process tree and pid tables */
 	RANK_SIGHAND,	 /* kernel: signal handlers and pending signals */
 	RANK_FDTABLE,	 /* fdtable.lock */

@@ -27,6 +27,9 @@
 /* Without a memory limit: a sixteenth of the host's memory, up to this. */
 #define UNLIMITED_MAX (1ULL << 30)
 #define LEAST (8ULL << 20)
+/* A task takes up to four of the mappings that the sentry may have (vm.max_map_count, 65530):
+ * its thread's stack with a guard, and its stub's mailboxes. */
+#define TASKS_MAX 16000L
 
 struct account {
 	struct list node;    /* in its bucket: lock */
@@ -34,7 +37,7 @@ struct account {
 	uint32_t uid;
 	atomic_long memory; /* bytes; 0: it is being freed */
 	atomic_long drawn;  /* of the pool; memory may exceed it for a moment */
-	atomic_long fds;
+	atomic_long fds, tasks;
 	atomic_long count[COUNT_KINDS];
 };
 
@@ -53,6 +56,8 @@ static struct {
 	_Atomic(struct account *) *payer; /* by number of the descriptor */
 	atomic_long used;
 } fds;
+
+static atomic_long tasks;
 
 static __thread struct {
 	struct account *account; /* owned; NULL: the sentry */
@@ -272,6 +277,29 @@ int account_admit(void)
 long account_memory(struct account *a)
 {
 	return atomic_load(&self(a)->memory);
+}
+
+/* --- tasks ---------------------------------------------------------------------------------------------- */
+
+int account_task_admit(void)
+{
+	struct account *a = self(payer.account);
+
+	return within(a, atomic_load(&a->tasks), atomic_load(&tasks), TASKS_MAX, 1) ? 0 : -EAGAIN;
+}
+
+void account_task_add(struct account *a)
+{
+	(void)!charge(self(a), 1, true);
+	atomic_fetch_add(&self(a)->tasks, 1);
+	atomic_fetch_add(&tasks, 1);
+}
+
+void account_task_del(struct account *a)
+{
+	atomic_fetch_sub(&tasks, 1);
+	atomic_fetch_sub(&self(a)->tasks, 1);
+	uncharge(self(a), 1);
 }
 
 /* --- host descriptors -------------------------------------------------------------------------------- */

@@ -87,7 +87,13 @@ static inline void charged_cleanup(void *p)
 }
 #define SCOPED_CHARGED __attribute__((cleanup(charged_cleanup)))
 
-/* --- host descriptors ------------------------------------------------------------------------ */
+/* --- things of which the host gives the sentry so many ------------------------------------- */
+
+/* Before a task is made: 0, or -EAGAIN if the payer has too many. */
+int account_task_admit(void) MUST_CHECK;
+/* Counts a task to its account. */
+void account_task_add(struct account *a);
+void account_task_del(struct account *a);
 
 /* Before a host descriptor is made for the payer: 0, or -ENFILE if he has too many. */
 int account_fd_admit(void) MUST_CHECK;

@@ -1,7 +1,13 @@
 /*
- * Advisory locks. All sets of the sentry share one mutex: the sets are short
- * and the operations brief, and deadlock detection needs a view of all of
- * them anyway. Waiters are woken after it is released.
+ * Advisory locks: a set of records for each file that has any. An operation looks
+ * at all of them, so a set has a mutex of its own: who makes many locks on a file
+ * slows down those who share it with him only. Deadlock detection goes by a list
+ * of who waits for whom, whatever the file. Waiters are woken after unlocking.
+ *
+ *	lock		guards				order
+ *	sets_lock	the list of sets		1 (RANK_OBJECT)
+ *	set->lock	one file's records		2 (RANK_FILELOCK)
+ *	blocked_lock	who waits for whom		3 (RANK_LEAF)
  *
  * Limit: MAX_LOCKS records on one inode (Linux has none); their memory is charged to its user.
  */
@@ -17,6 +23,7 @@
 #include "sentry/fs/inode.h"
 
 #define MAX_LOCKS 65536
+#define MAX_CHAIN 10 /* of waiters for waiters, before a deadlock is no longer looked for */
 
 struct record {
 	struct list node;
@@ -30,16 +37,18 @@ struct record {
 struct file_lock_set {
 	struct inode *inode; /* immutable; borrowed: it owns the set */
 	struct waitq wq;
-	struct list node; /* in sets; guarded by locks_lock */
-	/* guarded by locks_lock */
+	struct list node; /* in sets; guarded by sets_lock */
+	struct mutex lock;
+	/* guarded by lock */
 	struct list records; /* POSIX and OFD */
 	struct list flocks;
 	unsigned int count;
 };
 
-static struct mutex locks_lock = MUTEX_INIT(RANK_OBJECT);
-static struct list sets = LIST_INIT(sets);		   /* guarded by locks_lock */
-static struct list blocked_list = LIST_INIT(blocked_list); /* guarded by locks_lock */
+static struct mutex sets_lock = MUTEX_INIT(RANK_OBJECT);
+static struct list sets = LIST_INIT(sets); /* guarded by sets_lock */
+static struct mutex blocked_lock = MUTEX_INIT(RANK_LEAF);
+static struct list blocked_list = LIST_INIT(blocked_list); /* guarded by blocked_lock */
 
 /* Sets are made on first use and live as long as the inode, so a reader needs no lock. */
 static struct file_lock_set *set_of(struct inode *inode)
@@ -53,12 +62,13 @@ static struct file_lock_set *set_make(struct inode *inode)
 
 	if (set)
 		return set;
-	SCOPED_LOCK(&locks_lock);
+	SCOPED_LOCK(&sets_lock);
 	set = set_of(inode);
 	if (set)
 		return set;
 	set = NEW(struct file_lock_set);
 	set->inode = inode;
+	mutex_init(&set->lock, RANK_FILELOCK);
 	list_add_tail(&sets, &set->node);
 	waitq_init(&set->wq);
 	list_init(&set->records);
@@ -77,12 +87,13 @@ static void free_all(struct list *head)
 
 void file_lock_set_free(struct file_lock_set *set)
 {
-	mutex_lock(&locks_lock);
+	mutex_lock(&sets_lock);
 	list_del(&set->node);
-	mutex_unlock(&locks_lock);
+	mutex_unlock(&sets_lock);
 	free_all(&set->records);
 	free_all(&set->flocks);
 	waitq_destroy(&set->wq);
+	mutex_destroy(&set->lock);
 	free(set);
 }
 
@@ -105,10 +116,10 @@ static struct record *conflict_locked(struct file_lock_set *set, const struct fi
 	return first;
 }
 
-/* Does `owner` wait, directly or through others, for `me`? */
+/* Does `owner` wait, directly or through others, for `me`? Under blocked_lock. */
 static bool waits_for_locked(const void *owner, const void *me)
 {
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < MAX_CHAIN; i++) {
 		struct filelock_blocked *b;
 		const void *next = NULL;
 
@@ -138,6 +149,7 @@ static int block_locked(struct filelock_blocked *b, const struct filelock_req *r
 {
 	if (!b)
 		return -EAGAIN;
+	SCOPED_LOCK(&blocked_lock);
 	unblock_locked(b);
 	if (on->ofd || req->pid < 0)
 		return -EAGAIN;
@@ -152,7 +164,7 @@ static int block_locked(struct filelock_blocked *b, const struct filelock_req *r
 
 void filelock_unblock(struct filelock_blocked *blocked)
 {
-	SCOPED_LOCK(&locks_lock);
+	SCOPED_LOCK(&blocked_lock);
 	unblock_locked(blocked);
 }
 
@@ -250,9 +262,9 @@ int filelock_set(struct file *f, const struct filelock_req *req, struct filelock
 		return 0;
 	if (req->pid < 0)
 		atomic_store(&f->has_flock, true);
-	mutex_lock(&locks_lock);
+	mutex_lock(&set->lock);
 	err = set_locked(set, req, blocked, &wake);
-	mutex_unlock(&locks_lock);
+	mutex_unlock(&set->lock);
 	if (wake)
 		waitq_wake_all(&set->wq, POLLIN);
 	return err;
@@ -267,7 +279,7 @@ void filelock_get(struct file *f, struct filelock_req *req)
 		req->type = F_UNLCK;
 		return;
 	}
-	SCOPED_LOCK(&locks_lock);
+	SCOPED_LOCK(&set->lock);
 	r = conflict_locked(set, req);
 	if (!r) {
 		req->type = F_UNLCK;
@@ -322,9 +334,9 @@ int filelock_flock(struct file *f, int operation, int pid)
 	if (!set)
 		return 0;
 	atomic_store(&f->has_flock, true);
-	mutex_lock(&locks_lock);
+	mutex_lock(&set->lock);
 	err = flock_locked(set, f, operation, pid, &wake);
-	mutex_unlock(&locks_lock);
+	mutex_unlock(&set->lock);
 	if (wake)
 		waitq_wake_all(&set->wq, POLLIN);
 	return err;
@@ -338,14 +350,14 @@ static void drop_all(struct file *f, const void *owner, bool flocks)
 
 	if (!set)
 		return;
-	mutex_lock(&locks_lock);
+	mutex_lock(&set->lock);
 	wake = carve_locked(set, owner, 0, INT64_MAX);
 	r = flocks ? flock_of_locked(set, f) : NULL;
 	if (r) {
 		drop_locked(set, r);
 		wake = true;
 	}
-	mutex_unlock(&locks_lock);
+	mutex_unlock(&set->lock);
 	if (wake)
 		waitq_wake_all(&set->wq, POLLIN);
 }
@@ -377,12 +389,14 @@ static void format_locked(struct text *out, unsigned int n, const struct record 
 
 void filelock_format(struct text *out)
 {
-	SCOPED_LOCK(&locks_lock);
+	SCOPED_LOCK(&sets_lock);
 	struct file_lock_set *set;
 	struct record *r;
 	unsigned int n = 1;
 
 	list_for_each (set, &sets, node) {
+		SCOPED_LOCK(&set->lock);
+
 		list_for_each (r, &set->records, node)
 			format_locked(out, n++, r, set->inode, r->ofd ? "OFDLCK" : "POSIX");
 		list_for_each (r, &set->flocks, node)

@@ -22,7 +22,7 @@
 
 #define MAX_QUEUED 16384
 #define MAX_WATCHES 65536
-#define MAX_INSTANCES 256
+#define MAX_INSTANCES 128
 
 /* struct inotify_event, without its name. */
 struct event_head {

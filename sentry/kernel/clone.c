@@ -15,6 +15,7 @@
 
 #include "common/mem.h"
 #include "sentry/abi/restart.h"
+#include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/pidfd.h"
@@ -128,12 +129,14 @@ static bool same_user(struct task *t, uint32_t uid)
 	return same;
 }
 
-/* RLIMIT_NPROC counts the tasks of the real user. */
+/* What the sentry can hold; and RLIMIT_NPROC, which counts the tasks of the real user. */
 static int check_nproc(struct task *t)
 {
 	uint64_t limit = task_rlimit(t, RLIMIT_NPROC), n = 0;
 	struct pid_table *pids = t->container->pids;
 
+	if (account_task_admit() < 0)
+		return -EAGAIN;
 	if (limit == RLIM_INFINITY || limit >= PID_MAX || t->cred->uid == 0 ||
 	    task_capable(t, CAP_SYS_RESOURCE) || task_capable(t, CAP_SYS_ADMIN))
 		return 0;

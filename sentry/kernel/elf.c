@@ -36,7 +36,9 @@ static int read_interp(struct elf_source *src, const Elf64_Phdr *p, struct elf_i
 		return 0;
 	if (p->p_filesz > PATH_MAX || p->p_filesz < 2)
 		return -ENOEXEC;
-	out->interp = xzalloc(p->p_filesz);
+	out->interp = try_calloc(1, p->p_filesz);
+	if (!out->interp)
+		return -ENOMEM;
 	r = read_exact(src, out->interp, p->p_filesz, p->p_offset);
 	if (r < 0)
 		return r == -ENOEXEC ? -EIO : r;
@@ -96,12 +98,15 @@ static int take_phdr(struct elf_source *src, const Elf64_Ehdr *h, const Elf64_Ph
 static int parse(struct elf_source *src, const Elf64_Ehdr *h, struct elf_image *out)
 {
 	size_t size = h->e_phnum * sizeof(Elf64_Phdr);
-	SCOPED_FREE Elf64_Phdr *phdrs = xmalloc(size);
-	int r = read_exact(src, phdrs, size, h->e_phoff);
+	SCOPED_FREE Elf64_Phdr *phdrs = try_malloc(size);
+	int r;
 
+	out->segments = try_calloc(h->e_phnum, sizeof(struct elf_segment));
+	if (!phdrs || !out->segments)
+		return -ENOMEM;
+	r = read_exact(src, phdrs, size, h->e_phoff);
 	if (r < 0)
 		return r;
-	out->segments = xzalloc(h->e_phnum * sizeof(struct elf_segment));
 	for (unsigned int i = 0; i < h->e_phnum && r == 0; i++)
 		r = take_phdr(src, h, &phdrs[i], out);
 	if (r == 0 && out->nsegments == 0)

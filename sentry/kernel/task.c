@@ -73,6 +73,7 @@ struct task *task_new(struct process *p)
 	t->sighand = p->sighand;
 	t->container = p->container;
 	t->payer = account_charge_always(TASK_WEIGHT);
+	account_task_add(t->payer);
 	list_init(&t->thread_node);
 	list_init(&t->pending.queue);
 	mutex_init(&t->alloc_lock, RANK_LEAF);
@@ -99,6 +100,7 @@ void task_put(struct task *t)
 	cred_put(t->cred);
 	cred_put(t->former_cred);
 	process_put(t->process);
+	account_task_del(t->payer);
 	account_uncharge(t->payer, TASK_WEIGHT);
 	mutex_destroy(&t->alloc_lock);
 	free(t);

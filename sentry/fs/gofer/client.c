@@ -118,8 +118,16 @@ void client_forget(struct gofer_client *c, uint64_t node, uint64_t nlookup, bool
 
 	mutex_lock(&c->lock);
 	if (c->nforgets == c->forgets_max) {
-		c->forgets_max = max(2 * c->forgets_max, (size_t)FORGET_BATCH);
-		c->forgets = xrealloc(c->forgets, c->forgets_max * sizeof(*c->forgets));
+		size_t room = max(2 * c->forgets_max, (size_t)FORGET_BATCH);
+		struct fuse_forget_one *more = try_realloc(c->forgets, room * sizeof(*more));
+
+		/* Without memory for it the gofer remembers the node for ever. */
+		if (!more) {
+			mutex_unlock(&c->lock);
+			return;
+		}
+		c->forgets = more;
+		c->forgets_max = room;
 	}
 	c->forgets[c->nforgets++] = (struct fuse_forget_one){node, nlookup};
 	if ((now || c->nforgets >= FORGET_BATCH) && c->nidle)

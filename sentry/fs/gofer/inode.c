@@ -32,13 +32,18 @@ static struct gofer_inode **bucket(struct gofer_sb *gs, uint64_t node)
 	return &gs->buckets[(uint32_t)(node ^ node >> 32) & (gs->nbuckets - 1)];
 }
 
+/* Without memory for a longer table the chains get longer. */
 static void table_grow_locked(struct gofer_sb *gs)
 {
-	uint32_t old_n = gs->nbuckets;
+	uint32_t old_n = gs->nbuckets, n = old_n ? old_n * 2 : INODE_BUCKETS_MIN;
 	struct gofer_inode **old = gs->buckets;
+	struct gofer_inode **buckets =
+	    old ? try_calloc(n, sizeof(*buckets)) : xzalloc(n * sizeof(*buckets));
 
-	gs->nbuckets = old_n ? old_n * 2 : INODE_BUCKETS_MIN;
-	gs->buckets = xzalloc(gs->nbuckets * sizeof(struct gofer_inode *));
+	if (!buckets)
+		return;
+	gs->buckets = buckets;
+	gs->nbuckets = n;
 	for (uint32_t i = 0; i < old_n; i++) {
 		struct gofer_inode *next;
 

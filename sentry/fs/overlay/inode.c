@@ -62,14 +62,24 @@ static void del_locked(struct overlay_sb *ov, struct overlay_inode *oi)
 	}
 }
 
+/* Without memory for longer tables the chains get longer. */
 static void rehash_locked(struct overlay_sb *ov)
 {
-	uint32_t old_n = ov->nbuckets;
+	uint32_t old_n = ov->nbuckets, n = old_n ? old_n * 2 : BUCKETS_MIN;
 	struct overlay_inode **old_lower = ov->by_lower, **old_upper = ov->by_upper, *oi, *next;
+	struct overlay_inode **lower =
+	    old_n ? try_calloc(n, sizeof(*lower)) : xzalloc(n * sizeof(*lower));
+	struct overlay_inode **upper =
+	    old_n ? try_calloc(n, sizeof(*upper)) : xzalloc(n * sizeof(*upper));
 
-	ov->nbuckets = old_n ? old_n * 2 : BUCKETS_MIN;
-	ov->by_lower = xzalloc(ov->nbuckets * sizeof(struct overlay_inode *));
-	ov->by_upper = xzalloc(ov->nbuckets * sizeof(struct overlay_inode *));
+	if (!lower || !upper) {
+		free(lower);
+		free(upper);
+		return;
+	}
+	ov->nbuckets = n;
+	ov->by_lower = lower;
+	ov->by_upper = upper;
 	for (uint32_t i = 0; i < old_n; i++) {
 		for (oi = old_lower[i]; oi; oi = next) {
 			next = oi->next_lower;

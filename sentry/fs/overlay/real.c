@@ -105,11 +105,11 @@ int real_open(struct overlay_sb *ov, struct inode *inode, int flags, struct file
 static void copy_xattr(struct inode *from, struct inode *to, const char *name)
 {
 	ssize_t n = from->ops->xattr->get(from, name, NULL, 0);
-	SCOPED_FREE char *value = n >= 0 ? xmalloc((size_t)n + 1) : NULL;
+	SCOPED_FREE char *value = n >= 0 ? try_malloc((size_t)n + 1) : NULL;
 
-	if (n > 0)
+	if (n > 0 && value)
 		n = from->ops->xattr->get(from, name, value, (size_t)n);
-	if (n < 0)
+	if (n < 0 || !value)
 		return;
 	SCOPED_LOCK(&to->data_lock);
 	(void)!to->ops->xattr->set(to, name, value, (size_t)n, 0);
@@ -125,7 +125,9 @@ void real_copy_xattrs(struct inode *from, struct inode *to)
 	n = from->ops->xattr->list(from, NULL, 0);
 	if (n <= 0)
 		return;
-	list = xmalloc((size_t)n);
+	list = try_malloc((size_t)n);
+	if (!list)
+		return;
 	n = from->ops->xattr->list(from, list, (size_t)n);
 	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(list + i) + 1)
 		copy_xattr(from, to, list + i);
