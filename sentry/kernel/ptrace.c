@@ -286,18 +286,25 @@ void ptrace_exec(struct task *t, int old_tid)
 		inject(t, SIGTRAP);
 }
 
-void ptrace_trap_stop(struct task *t)
+/* Takes the order to trap back, since a stop follows: what signal it shows, 0 for none. That is
+ * decided here, with the order: a SIGCONT that came before makes it no group stop any more (a
+ * tracer would listen to it for ever), one that comes later orders the next trap. */
+static int take_trap(struct task *t, bool *wanted)
 {
 	struct process *p = t->process;
-	bool wanted;
-	int sig;
+	SCOPED_LOCK(&t->sighand->lock);
 
-	mutex_lock(&t->sighand->lock);
-	wanted = t->jobctl & JOB_TRAP_STOP;
+	*wanted = t->jobctl & JOB_TRAP_STOP;
 	t->jobctl &= ~JOB_TRAP_STOP;
-	sig = p->stopped || p->group_stop_count ? p->group_stop_signal : 0;
 	signal_recalc_locked(t);
-	mutex_unlock(&t->sighand->lock);
+	return p->stopped || p->group_stop_count ? p->group_stop_signal : 0;
+}
+
+void ptrace_trap_stop(struct task *t)
+{
+	bool wanted;
+	int sig = take_trap(t, &wanted);
+
 	if (!wanted)
 		return;
 	if (t->ptrace->seized)
@@ -306,18 +313,16 @@ void ptrace_trap_stop(struct task *t)
 		inject(t, stop_here(t, sig ? sig : SIGSTOP, NULL, CLD_STOPPED, false));
 }
 
-bool ptrace_group_stop(struct task *t, int sig)
+void ptrace_group_stop(struct task *t, int sig)
 {
-	if (t->ptrace->seized) {
-		mutex_lock(&t->sighand->lock);
-		t->jobctl &= ~JOB_TRAP_STOP; /* this stop tells it all */
-		signal_recalc_locked(t);
-		mutex_unlock(&t->sighand->lock);
-		event_stop(t, PTRACE_EVENT_STOP, sig, false);
-	} else {
+	bool ignored;
+
+	if (!t->ptrace->seized) {
 		inject(t, stop_here(t, sig, NULL, CLD_STOPPED, false));
+		return;
 	}
-	return true;
+	sig = take_trap(t, &ignored);
+	event_stop(t, PTRACE_EVENT_STOP, sig ? sig : SIGTRAP, false);
 }
 
 /* A seized tracee traps anew to show that the stop is over: at once if it is listening, else when

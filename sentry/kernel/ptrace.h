@@ -33,8 +33,8 @@ void ptrace_event(struct task *t, int event, uint64_t message);
 bool ptrace_seccomp_event(struct task *t, uint32_t data);
 /* PTRACE_INTERRUPT, an attach's SIGSTOP, or a group stop (sig) of a seized task. */
 void ptrace_trap_stop(struct task *t);
-/* True: a group stop is reported to the tracer instead of the ordinary way. */
-bool ptrace_group_stop(struct task *t, int sig);
+/* A group stop by sig of a tracee: its tracer is told, instead of sleeping as stopped. */
+void ptrace_group_stop(struct task *t, int sig);
 /* Syscall entry and exit. Entry: false if the call is not to be made. */
 bool ptrace_syscall_enter(struct task *t);
 void ptrace_syscall_exit(struct task *t);

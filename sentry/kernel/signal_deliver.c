@@ -58,7 +58,9 @@ static void stop_self(struct task *t)
 	mutex_unlock(&tasklist);
 	if (!stop)
 		return;
-	if (!ptrace_is_traced(t) || !ptrace_group_stop(t, sig))
+	if (ptrace_is_traced(t))
+		ptrace_group_stop(t, sig);
+	else
 		sleep_stopped(t);
 }
 
