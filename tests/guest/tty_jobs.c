@@ -276,17 +276,19 @@ static void master_closes_on_a_job(void)
 
 static void stealing(void)
 {
-	int status, p[2];
+	int status, p[2], hold[2];
 	pid_t other;
 	char c;
 
 	open_master();
 	pipe(p);
+	pipe(hold);
 	if (fork() == 0) {
 		setsid();
 		open(name, O_RDWR);
 		write(p[1], "x", 1);
-		sleep(1);
+		close(hold[1]);
+		read(hold[0], &c, 1); /* until the other has tried */
 		_exit(0);
 	}
 	read(p[0], &c, 1);
@@ -302,7 +304,9 @@ static void stealing(void)
 		_exit(0);
 	}
 	waitpid(other, &status, 0);
+	close(hold[1]);
 	wait(NULL);
+	close(hold[0]);
 	close(master);
 }
 
