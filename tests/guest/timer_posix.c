@@ -76,7 +76,7 @@ static void sleeps(void)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	nanosleep(&ts, NULL);
 	ms = ms_since(&start);
-	printf("nanosleep 30 ms: %d\n", ms >= 30 && ms < 500);
+	printf("nanosleep 30 ms: %d\n", ms >= 30 && ms < 5000);
 	clock_gettime(CLOCK_REALTIME, &abs);
 	abs.tv_nsec += 30000000;
 	if (abs.tv_nsec >= 1000000000)
@@ -84,7 +84,7 @@ static void sleeps(void)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	printf("absolute %d", clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &abs, NULL));
 	ms = ms_since(&start);
-	printf(" %d\n", ms >= 28 && ms < 500);
+	printf(" %d\n", ms >= 28 && ms < 5000);
 	printf("past %d\n",
 	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &(struct timespec){1, 0}, NULL));
 	ts.tv_nsec = 1000000000;
