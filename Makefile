@@ -34,14 +34,16 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 COMMON_SRC := $(call sources,common)
 SENTRY_SRC := $(call sources,sentry,sentry/platform/stub/*)
 GOFER_SRC := $(call sources,gofer)
+NETSTACK_SRC := $(call sources,netstack)
 RUNTIME_SRC := $(call sources,runtime,runtime/monitor/*)
 
 BIN := $(B)/bin/garrison
 LIBEXEC := $(B)/libexec/garrison
+NETSTACK_LIB := $(B)/lib/libnetstack.a
 PROGRAMS := $(BIN) $(LIBEXEC)/garrison-sentry $(LIBEXEC)/garrison-gofer \
 	$(LIBEXEC)/garrison-monitor
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(NETSTACK_LIB)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -54,6 +56,12 @@ $(B)/obj/%.o: %.c
 SENTRY_OBJ := $(call objects,$(SENTRY_SRC) $(COMMON_SRC)) $(SENTRY_EXTRA_OBJ)
 GOFER_OBJ := $(call objects,$(GOFER_SRC) $(COMMON_SRC))
 RUNTIME_OBJ := $(call objects,$(RUNTIME_SRC) $(COMMON_SRC))
+NETSTACK_OBJ := $(call objects,$(NETSTACK_SRC))
+
+# A static library: who links with it gets the parts that it uses.
+$(NETSTACK_LIB): $(NETSTACK_OBJ)
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(LIBEXEC)/garrison-sentry: $(SENTRY_OBJ)
 	@mkdir -p $(@D)
@@ -67,7 +75,7 @@ $(BIN): $(RUNTIME_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(RUNTIME_LIBS) $(LIBS_COMMON) -o $@
 
--include $(patsubst %.o,%.d,$(sort $(SENTRY_OBJ) $(GOFER_OBJ) $(RUNTIME_OBJ)))
+-include $(patsubst %.o,%.d,$(sort $(SENTRY_OBJ) $(GOFER_OBJ) $(RUNTIME_OBJ) $(NETSTACK_OBJ)))
 
 DEPS := gcc clang clang-format clang-tidy cppcheck make pkg-config git libseccomp-dev \
 	libunwind-dev libnl-3-dev libnl-route-3-dev libssl-dev check libjansson-dev \

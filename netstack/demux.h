@@ -45,10 +45,11 @@ struct port_holder {
 	uint32_t ifindex; /* bound device; 0: any */
 	uint32_t uid;
 	bool v6only, reuse_addr, reuse_port;
-	bool listening;	  /* TCP: in LISTEN; UDP: always */
+	bool listening;	  /* TCP: in LISTEN */
 	bool connected;	  /* found by its 4-tuple only */
+	bool ephemeral;	  /* claimed for a connect: may be shared with other remotes */
 	bool is_endpoint; /* embedded in struct ns_ep; else TCP's affair */
-	bool gate;
+	bool gate;	  /* of a gate endpoint that was bound: not in the table; port 0: all */
 };
 
 struct demux {
@@ -62,7 +63,10 @@ struct ns_ep;
 
 void demux_init(struct demux *d);
 
-/* -EADDRINUSE: that flow exists. */
+uint64_t flow_hash(const struct ns_stack *st, const struct flow_key *key);
+struct list *port_bucket(struct ns_stack *st, enum demux_proto proto, uint16_t port);
+
+/* -EADDRINUSE: that flow exists (TCP; of UDP endpoints with one flow the last one gets it). */
 int conn_insert(struct ns_stack *st, enum demux_proto proto, struct conn_entry *c) MUST_CHECK;
 void conn_remove(struct conn_entry *c);
 /* The flow that a packet from remote to local on that link belongs to, or NULL. */

@@ -76,8 +76,12 @@ struct ns_ep {
 	int error;    /* pending, positive */
 	int opt[NS_OPTS];
 	struct ip_path path; /* to the remote */
-	bool judged;	     /* the policy allows what goes to judged_addr */
+	/* policy.c: what the policy said of judged_addr, while `judged` */
+	bool judged;
 	struct ns_addr judged_addr;
+	struct ns_verdict verdict;
+	bool inbound;	   /* the peer began the flow */
+	uint8_t icmp_type; /* of what is being sent, for the policy */
 
 	size_t wmem;	 /* bytes charged to the send buffer */
 	bool wants_room; /* a send was refused */
@@ -122,12 +126,18 @@ void ep_set_error(struct ns_ep *ep, int error);
 int ep_take_error(struct ns_ep *ep);
 /* Puts it into the error queue if that is asked for (IP_RECVERR); true if it was. */
 bool ep_queue_error(struct ns_ep *ep, const struct ip_error *e);
+void ep_default_options(struct ns_ep *ep);
 
 /* --- addresses and policy ---------------------------------------------------------------- */
 
 /* What bind(2) checks of an address: family, ours or FREEBIND or gate, scope. May store the
  * wildcard of the endpoint's family. */
 int ep_check_local(struct ns_ep *ep, const struct ns_addr *local, struct ns_ip *ip) MUST_CHECK;
+/* bind(2) for TCP and UDP: checks, then claims the port (0: any) and sets conn.key's local part. A
+ * gate only notes it: port 0 means all. -EINVAL: bound already. */
+int ep_bind_port(struct ns_ep *ep, enum demux_proto proto, const struct ns_addr *local) MUST_CHECK;
+/* An unbound endpoint gets a port; remote as for port_claim_any. */
+int ep_autobind(struct ns_ep *ep, enum demux_proto proto, const struct flow_key *remote) MUST_CHECK;
 /* What a destination must be: of a usable family, the wildcard meaning loopback. */
 int ep_check_remote(struct ns_ep *ep, const struct ns_addr *remote, struct ns_ip *ip) MUST_CHECK;
 /* Finds the way to remote and asks the policy. local: any, or the source to use. The verdict is
@@ -160,6 +170,9 @@ bool ep_rx_push(struct ns_ep *ep, struct pkt *p);
 /* The first one: taken, or cloned with peek. NULL: none, or no memory for the clone. */
 struct pkt *ep_rx_pop(struct ns_ep *ep, bool peek);
 
+/* How much of the packet from `off` on the endpoint's filter takes; 0: none, drop it. */
+size_t ep_filter(struct ns_ep *ep, const struct pkt *p, size_t off) MUST_CHECK;
+
 static inline bool ep_is_dual(const struct ns_ep *ep)
 {
 	return ep->family == NS_IPV6 && !ep->opt[NS_IPV6_V6ONLY];
@@ -169,5 +182,8 @@ int ep_ttl(const struct ns_ep *ep, const struct ns_ip *dst);
 uint8_t ep_tos(const struct ns_ep *ep, const struct ns_ip *dst);
 /* IP_MTU_DISCOVER as IP_PMTUDISC_*. */
 int ep_pmtudisc(const struct ns_ep *ep, const struct ns_ip *dst);
+/* How a datagram endpoint's packets go out by its options; src as in ip_send. */
+void ep_ip_send(const struct ns_ep *ep, const struct ns_meta *meta, const struct ns_ip *dst,
+		struct ip_send *out);
 
 #endif

@@ -34,9 +34,10 @@ struct ip_info {
 struct ip_error {
 	struct ns_ip local, remote; /* of the quoted packet: its source and destination */
 	uint8_t protocol;
-	int error;    /* positive errno */
-	bool hard;    /* fatal for unconnected or connected datagrams alike (RFC 1122 4.2.3.9) */
-	uint32_t mtu; /* too big: the new path MTU, already learned; else 0 */
+	int error; /* positive errno */
+	bool hard; /* fatal for unconnected or connected datagrams alike (RFC 1122 4.2.3.9) */
+	/* Too big: the path MTU that it claims, to be learned once the flow is known to be alive. */
+	uint32_t mtu;
 	uint8_t origin, type, code; /* as struct sock_extended_err */
 	struct ns_ip offender;	    /* who said so; any: we ourselves */
 	struct ns_link *link;
@@ -60,9 +61,10 @@ struct ip_send {
 	int ttl; /* -1: default (64; multicast 1) */
 	uint8_t tos;
 	uint32_t flow_label;
-	bool dont_fragment;	/* IPv4: DF; IPv6: no fragment header */
-	bool ignore_path_mtu;	/* IP_PMTUDISC_PROBE, INTERFACE: only the link's MTU counts */
-	bool router_alert;	/* IGMP, MLD */
+	bool dont_fragment;   /* IPv4: DF; IPv6: no fragment header */
+	bool prefer_df;	      /* IPv4: DF if it fits, fragments if it does not (IP_PMTUDISC_WANT) */
+	bool ignore_path_mtu; /* IP_PMTUDISC_PROBE, INTERFACE: only the link's MTU counts */
+	bool router_alert;    /* IGMP, MLD */
 	bool no_multicast_loop; /* our own members do not get it */
 };
 
@@ -100,8 +102,22 @@ void ip4_receive(struct ns_link *l, struct pkt *p);
 void ip6_receive(struct ns_link *l, struct pkt *p);
 int ip4_output(struct ns_stack *st, struct pkt *p, const struct ip_send *s);
 int ip6_output(struct ns_stack *st, struct pkt *p, const struct ip_send *s);
-/* Takes a complete IP packet and gives it to the link: lo, Ethernet by neighbour or group. */
-void ip_transmit(struct ns_stack *st, struct pkt *p, const struct ip_path *path);
+/* Takes a complete IP packet to dst and gives it to the link: lo, Ethernet by neighbour or group;
+ * a copy for our own members of the group unless no_loop. */
+void ip_transmit(struct ns_stack *st, struct pkt *p, const struct ip_path *path,
+		 const struct ns_ip *dst, bool no_loop);
+/* Whose is a received packet of which src, dst are known? Sets broadcast, multicast, gateway. */
+enum ip_fate { IP_MINE, IP_OTHERS, IP_FORGED };
+enum ip_fate ip_classify(struct ns_link *l, const struct pkt *p, struct ip_info *ip);
+/* Moves *at over IPv6 extension headers and sets *next; -EINVAL: malformed, or a later fragment. */
+int ip6_skip_extensions(const struct pkt *p, size_t *at, uint8_t *next) MUST_CHECK;
+/* Fills in local, remote, protocol, quote, l4 from an IP packet at `off`; false: unusable. */
+bool ip_parse_quote(const struct pkt *p, size_t off, struct ip_error *e) MUST_CHECK;
+/* Tells raw endpoints and the protocol. */
+void ip_report(struct ns_stack *st, const struct ip_error *e);
+const struct ip_proto *ip_proto_find(uint8_t number);
+/* Reads the header of a packet that was received before: what a receive queue needs to know. */
+void ip_reread(const struct pkt *p, struct ip_info *ip);
 /* Hands a packet to raw endpoints and its protocol; takes it. */
 void ip_deliver(struct ns_stack *st, struct pkt *p, const struct ip_info *ip);
 

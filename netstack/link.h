@@ -37,6 +37,7 @@ struct ns_link {
 	struct list drain_node; /* on stack.to_drain */
 	bool draining;		/* a thread is in transmit */
 	bool stalled;		/* transmit said -EAGAIN */
+	bool kicked;		/* ns_link_writable was called since the drain began */
 
 	/* IPv6 (nd.c) */
 	uint8_t hop_limit;		   /* learned; 64 */
@@ -67,6 +68,8 @@ void link_send(struct ns_link *l, struct pkt *p);
 void ether_send(struct ns_link *l, struct pkt *p, const uint8_t dst[6], uint16_t ethertype);
 /* Takes a received frame. */
 void link_receive(struct ns_link *l, struct pkt *p);
+/* The same for links other than lo (ether.c). */
+void ether_receive(struct ns_link *l, struct pkt *p);
 /* Takes a received IP packet, without link header. */
 void ip_receive(struct ns_link *l, struct pkt *p);
 

@@ -111,7 +111,9 @@ struct ns_env {
 	uint64_t (*now)(struct ns_env *env);
 	/* Cryptographically strong. Locked; called rarely (the library stretches it). */
 	void (*random)(struct ns_env *env, void *buf, size_t n);
-	/* ns_tick shall be called at `when`, earlier than said before. Not locked. */
+	/* ns_tick shall be called at `when`. Not locked, and calls of several threads may overtake
+	 * each other: keep the earliest of what was said since the last ns_tick began and of
+	 * what that returned. */
 	void (*deadline)(struct ns_env *env, uint64_t when);
 };
 

@@ -33,6 +33,11 @@ struct pkt_pool {
 	size_t limit; /* immutable */
 };
 
+/* Uninitialised memory that counts against the pool, for what a guest or a peer makes us keep.
+ * NULL: none, or the bound. */
+void *pool_alloc(struct pkt_pool *pool, size_t n) MUST_CHECK;
+void pool_free(struct pkt_pool *pool, void *p, size_t n);
+
 #define CHUNK_MAX (65536u + 256) /* a frame with 64 KiB of payload */
 
 struct chunk {
@@ -76,6 +81,7 @@ struct pkt {
 	uint8_t src_mac[6];
 	uint16_t ethertype; /* host order */
 	bool diverted;	    /* goes over lo to a gate, by the policy's order */
+	uint16_t payload;   /* in a receive queue: where the user's data begin, IP header at 0 */
 	/* offsets in off count from the packet's present start: push and pull adjust them */
 	struct ns_offload off;
 
@@ -111,8 +117,6 @@ struct pkt *pkt_linearize(struct pkt *p) MUST_CHECK;
 /* n bytes of header before the first byte, to be filled by the caller. Asserts the room: the
  * sum of all headers that we push is a constant below PKT_ROOM. */
 void *pkt_push(struct pkt *p, size_t n);
-/* n bytes behind what was pushed, before the fragments: for options. Asserts the room. */
-void *pkt_push_tail(struct pkt *p, size_t n);
 /* Takes n <= len bytes off the front. */
 void pkt_pull(struct pkt *p, size_t n);
 /* Cuts the packet to n <= len bytes. */
@@ -120,12 +124,16 @@ void pkt_trim(struct pkt *p, size_t n);
 
 /* n bytes from `off` on, in place or copied into buf (room for n); NULL: beyond the end. */
 const void *pkt_peek(const struct pkt *p, size_t off, size_t n, void *buf);
+/* The contiguous bytes from `off` on, and how many they are; NULL: none. */
+const void *pkt_run(const struct pkt *p, size_t off, size_t *n);
 /* Typed: const struct udp_header *h = PKT_PEEK(p, off, &copy); */
 #define PKT_PEEK(p, off, copy)                                                                     \
 	((const __typeof__(*(copy)) *)pkt_peek((p), (off), sizeof(*(copy)), (copy)))
 /* Copies n bytes out; the caller has checked off + n <= len. */
 void pkt_copy(const struct pkt *p, size_t off, void *buf, size_t n);
-/* Overwrites n bytes, unsharing nothing: asserts that they are in room or a private chunk. */
+/* Are these bytes in room or in private chunks? */
+bool pkt_is_writable(const struct pkt *p, size_t off, size_t n);
+/* Overwrites n bytes, which must be writable. */
 void pkt_write(struct pkt *p, size_t off, const void *data, size_t n);
 
 /* A new packet with the bytes [off, off + n) of p, payload shared, with p's meta data but

@@ -72,20 +72,20 @@ const struct ifaddr *ip_source(struct ns_stack *st, const struct ns_link *link,
 			       const struct ns_ip *dst);
 
 int ifaddr_add(struct ns_stack *st, struct ns_link *link, const struct ns_ifaddr *a,
-	       struct ifaddr **out) MUST_CHECK;
+	       struct ifaddr **out);
 void ifaddr_remove(struct ifaddr *a);
-int route_add(struct ns_stack *st, const struct ns_route *r, uint64_t expires) MUST_CHECK;
-int route_remove(struct ns_stack *st, const struct ns_route *r) MUST_CHECK;
-/* All routes over a link. */
-void route_remove_link(struct ns_stack *st, uint32_t ifindex);
+int route_add(struct ns_stack *st, const struct ns_route *r, uint64_t expires);
+int route_remove(struct ns_stack *st, const struct ns_route *r);
 /* Drops what has expired. */
 void route_expire(struct ns_stack *st, uint64_t now);
 void route_changed(struct ns_stack *st);
 void route_fini(struct ns_stack *st);
 
 /* A router said that packets to dst may have `mtu` bytes at most: kept for ten minutes, never
- * raised, never below 68 or 1280 (smaller claims are ignored). True if it is news. */
+ * raised; below 552 bytes it counts as 552, and for IPv6 a claim below 1280 is ignored. Only for
+ * claims that quoted a live flow. True if it is news. */
 bool path_mtu_learn(struct ns_stack *st, const struct ns_ip *dst, uint32_t mtu);
 uint32_t path_mtu_get(struct ns_stack *st, const struct ns_ip *dst, uint32_t link_mtu);
+void path_mtu_fini(struct ns_stack *st);
 
 #endif

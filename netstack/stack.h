@@ -53,7 +53,6 @@ struct ns_stack {
 	unsigned int nlinks;
 	struct list to_drain; /* struct ns_link.drain_node: links with frames to transmit */
 	struct list loop;     /* struct pkt: sent to lo, to be received */
-	bool delivering;      /* the loop queue is being worked on */
 	struct list to_wake;  /* struct ns_ep.wake_node */
 
 	struct list routes; /* struct route, most specific first */
@@ -77,7 +76,8 @@ struct ns_stack {
 
 void stack_lock(struct ns_stack *st);
 void stack_unlock(struct ns_stack *st);
-void stack_assert_locked(struct ns_stack *st);
+/* Waits, with the lock dropped meanwhile, until a wake callback or a drain has ended. */
+void stack_settle(struct ns_stack *st);
 
 static inline uint64_t stack_now(struct ns_stack *st)
 {
@@ -87,7 +87,7 @@ void stack_random(struct ns_stack *st, void *buf, size_t n);
 uint32_t stack_random32(struct ns_stack *st);
 /* A number below n, each equally likely. n > 0. */
 uint32_t stack_random_below(struct ns_stack *st, uint32_t n);
-/* A keyed hash (SipHash-2-4) that peers cannot predict: for tables, ports, ISNs, flow labels. */
+/* A hash keyed by st->secret that peers cannot predict: for tables, ports, ISNs, flow labels. */
 uint64_t stack_hash(const struct ns_stack *st, const void *data, size_t n);
 
 /* Takes one of `per_second` tokens; false: none is left. */

@@ -1,5 +1,5 @@
 # `make lint`: layers, sizes, formatting, static analysis (.clang-tidy has the checks).
-LINT_C = git ls-files 'common/*.c' 'sentry/*.c' 'gofer/*.c' 'runtime/*.c'
+LINT_C = git ls-files 'common/*.c' 'sentry/*.c' 'gofer/*.c' 'netstack/*.c' 'runtime/*.c'
 
 lint-layers:
 	python3 tests/lint/layers.py
