@@ -12,6 +12,7 @@
 #define GARRISON_TESTS_NETSTACK_PEER_H
 
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 
 #include "netstack/addr.h"
@@ -156,5 +157,9 @@ struct ns_ep *peer_ep(struct peer *p, enum ns_kind kind, enum ns_family family, 
 /* ns_recv without address: bytes or -errno. */
 ssize_t peer_recv(struct ns_ep *ep, void *buf, size_t n);
 ssize_t peer_send(struct ns_ep *ep, const void *buf, size_t n);
+
+/* main of a suite: runs all tests; the exit status. setup, teardown: may be NULL. */
+int peer_main(const char *name, const TTest *const *tests, size_t n, void (*setup)(void),
+	      void (*teardown)(void));
 
 #endif
