@@ -429,6 +429,7 @@ static void share_meta(struct pkt *to, const struct pkt *from)
 	memcpy(to->src_mac, from->src_mac, sizeof(to->src_mac));
 	to->ethertype = from->ethertype;
 	to->diverted = from->diverted;
+	to->payload = from->payload;
 	to->off = from->off;
 }
 

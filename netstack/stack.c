@@ -100,14 +100,18 @@ void stack_settle(struct ns_stack *st)
 	pthread_cond_wait(&st->settled, &st->lock);
 }
 
-/* Delivers packets that were sent to lo; they may send more. */
+/* Delivers packets that were sent to lo, and copies of what was sent to groups on other links;
+ * they may send more. */
 static void deliver_loop(struct ns_stack *st)
 {
 	for (int i = 0; i < LOOP_BATCH && !list_empty(&st->loop); i++) {
 		struct pkt *p = list_first(&st->loop, struct pkt, node);
 
 		list_del(&p->node);
-		link_receive(link_loopback(st), p);
+		if (p->link)
+			ip_receive(p->link, p);
+		else
+			link_receive(link_loopback(st), p);
 	}
 }
 
