@@ -78,8 +78,7 @@ void link_free(struct ns_link *l)
 	neigh_flush_link(l);
 	mcast_link_fini(l);
 	pkt_free_list(&l->queue);
-	chunk_put(l->rx_small);
-	chunk_put(l->rx_big);
+	ns_rx_cancel(l);
 	free(l);
 }
 
@@ -396,6 +395,13 @@ void ns_rx_commit(struct ns_link *l, size_t len, const struct ns_offload *off)
 		l->rx_big = NULL;
 	}
 	receive(l, p, off);
+}
+
+void ns_rx_cancel(struct ns_link *l)
+{
+	chunk_put(l->rx_small);
+	chunk_put(l->rx_big);
+	l->rx_small = l->rx_big = NULL;
 }
 
 static size_t iov_length(const struct iovec *iov, int niov)

@@ -245,6 +245,8 @@ void ns_link_writable(struct ns_link *link);
 #define NS_RX_IOV 2
 int ns_rx_prepare(struct ns_link *link, struct iovec iov[NS_RX_IOV]) MUST_CHECK;
 void ns_rx_commit(struct ns_link *link, size_t len, const struct ns_offload *offload);
+/* Gives back what prepare handed out: the thread ends, or expects to wait for long. */
+void ns_rx_cancel(struct ns_link *link);
 /* The same for a frame that lies elsewhere: copied. Any thread. */
 void ns_input(struct ns_link *link, const struct iovec *iov, int niov,
 	      const struct ns_offload *offload);
