@@ -416,7 +416,7 @@ static size_t iov_length(const struct iovec *iov, int niov)
 void ns_input(struct ns_link *l, const struct iovec *iov, int niov, const struct ns_offload *off)
 {
 	size_t len = iov_length(iov, niov);
-	struct pkt *p = len <= FRAME_MAX ? pkt_alloc(&l->st->pool, len) : NULL;
+	struct pkt *p = len && len <= FRAME_MAX ? pkt_alloc(&l->st->pool, len) : NULL;
 	unsigned char *to;
 
 	if (!p)
