@@ -23,7 +23,15 @@ $(B)/tests/guest/%: tests/guest/%.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu17 -D_GNU_SOURCE -static -O1 -g -Wall -Wno-unused-result -pthread -I. $< -o $@ -lm -lrt
 
-tests: $(UNIT_BIN) $(GUEST_BIN)
+# A netstack on an interface of the host, for tests against the Linux stack.
+HOST_STACK := $(B)/tests/netstack/host_stack
+
+$(HOST_STACK): $(B)/obj/tests/netstack/host_stack.o $(NETSTACK_LIB) $(call objects,$(COMMON_SRC))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) $^ $(LIBS_COMMON) -o $@
+-include $(B)/obj/tests/netstack/host_stack.d
+
+tests: $(UNIT_BIN) $(GUEST_BIN) $(HOST_STACK)
 
 # The Debian root that tests and benchmarks run programs in; made once.
 ROOTFS ?= $(or $(GARRISON_ROOTFS),/var/tmp/garrison-rootfs)
