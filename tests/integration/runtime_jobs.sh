@@ -10,8 +10,9 @@ timeout -k 5 250 python3 "$here/jobs.py" "$GARRISON" "$state"
 sleep 0.7
 kill -TERM $pid
 wait $pid; is "SIGTERM ends do of a command without a handler" $? 143
-"$GARRISON" --root "$state" do -- sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done' & pid=$!
-sleep 0.7
+"$GARRISON" --root "$state" do -- sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done' \
+	>"$work/ready" & pid=$!
+try 100 grep -q ready "$work/ready"
 kill -TERM $pid
 wait $pid; is "SIGTERM reaches a handler" $? 9
 
