@@ -368,6 +368,7 @@ void gofer_release(struct inode *inode)
 	mutex_unlock(&gs->table_lock);
 	hostfd_close_all(gi);
 	gofer_drop_listing(gi);
+	known_free(gi);
 	if (gi->node != FUSE_ROOT_ID)
 		client_forget(&gs->client, gi->node, gi->nlookup, now);
 	inode_fini(inode);

@@ -97,6 +97,13 @@ void prefetch_drop_all(struct prefetch *p);
 
 struct gofer_inode;
 
+/* Hashes of all names that a directory may have; guarded by its dir_lock (known.c). */
+struct known_names {
+	bool complete; /* without it the rest means nothing */
+	uint32_t n, max;
+	uint32_t *hash;
+};
+
 struct gofer_sb {
 	struct superblock sb;
 	bool shared; /* immutable */
@@ -139,6 +146,8 @@ struct gofer_inode {
 	 * (dir.c) */
 	struct dir_batch *listing;
 	struct list listing_age;
+
+	struct known_names known;
 
 	struct list idle; /* on the idle list while opens == 0 and an fd is open */
 };
@@ -191,6 +200,16 @@ void gofer_scan_dir(struct inode *dir);
 void gofer_drop_listing(struct gofer_inode *gi);
 /* True: the directory's kept listing says that there is no such name. */
 bool gofer_listing_lacks(struct gofer_inode *gi, const char *name, size_t len);
+
+/* ------------------------------------------------------------ known.c */
+
+/* All under the directory's dir_lock. A directory that we have just made: has no names. */
+void known_begin(struct gofer_inode *dir);
+/* A name may be there from now on; before the call that makes it. */
+void known_add(struct gofer_inode *dir, const char *name, size_t len);
+/* True: there is no such name, for sure. */
+bool known_lacks(const struct gofer_inode *dir, const char *name, size_t len);
+void known_free(struct gofer_inode *dir);
 
 /* ------------------------------------------------------------ hostfd.c */
 

@@ -36,15 +36,17 @@ static ssize_t xattr_read(struct inode *inode, uint32_t opcode, const char *name
 	return size ? (ssize_t)call.out_len : (ssize_t)length.size;
 }
 
-/* Most files have none at all; finding that out once spares all further questions. */
-static bool known_to_have_none(struct inode *inode)
+/* Most files have none at all; finding that out once spares all further questions. name (NULL:
+ * a listing): what execve and writes ask for says nothing of the files around. */
+static bool known_to_have_none(struct inode *inode, const char *name)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
 	struct gofer_sb *gs = gofer_sb(inode);
 
 	if (gs->shared || atomic_load(&gi->no_xattrs))
 		return !gs->shared;
-	atomic_store(&gs->xattr_probe, host_monotonic_ns());
+	if (!name || strcmp(name, "security.capability") != 0)
+		atomic_store(&gs->xattr_probe, host_monotonic_ns());
 	if (xattr_read(inode, FUSE_LISTXATTR, NULL, NULL, 0) != 0)
 		return false;
 	atomic_store(&gi->no_xattrs, true);
@@ -53,14 +55,14 @@ static bool known_to_have_none(struct inode *inode)
 
 static ssize_t xattr_get(struct inode *inode, const char *name, void *value, size_t size)
 {
-	if (!gofer_xattr_served(name) || known_to_have_none(inode))
+	if (!gofer_xattr_served(name) || known_to_have_none(inode, name))
 		return -ENODATA;
 	return xattr_read(inode, FUSE_GETXATTR, name, value, size);
 }
 
 static ssize_t xattr_list(struct inode *inode, char *list, size_t size)
 {
-	if (known_to_have_none(inode))
+	if (known_to_have_none(inode, NULL))
 		return 0;
 	return xattr_read(inode, FUSE_LISTXATTR, NULL, list, size);
 }

@@ -108,7 +108,8 @@ int gofer_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 		err = -ENOENT;
 	if (err || lookup_prefetched(dir, name, len, out, &err))
 		return err;
-	if (gofer_listing_lacks(gofer_inode(dir), name, len))
+	if (known_lacks(gofer_inode(dir), name, len) ||
+	    gofer_listing_lacks(gofer_inode(dir), name, len))
 		return -ENOENT;
 	if (worth_a_scan(gs, dir)) {
 		gofer_scan_dir(dir);
@@ -224,6 +225,7 @@ static int make(struct inode *dir, const char *name, size_t len, struct gofer_ca
 		return -ENOENT; /* a removed directory */
 	call->node = gofer_inode(dir)->node;
 	call->out_max = call->out_min = sizeof(*entry);
+	known_add(gofer_inode(dir), name, len);
 	err = client_call(&gs->client, call);
 	if (err)
 		return err;
@@ -266,7 +268,10 @@ int gofer_create(struct inode *dir, const char *name, size_t len, const struct n
 	case S_IFDIR:
 		call.opcode = FUSE_MKDIR;
 		call.in[0] = (struct iovec){&mkdir, sizeof(mkdir)};
-		return make(dir, name, len, &call, out);
+		err = make(dir, name, len, &call, out);
+		if (!err)
+			known_begin(gofer_inode(*out));
+		return err;
 	case S_IFLNK:
 		call.opcode = FUSE_SYMLINK;
 		call.in[0] = (struct iovec){w.s, len + 1};
@@ -420,6 +425,7 @@ int gofer_rename(struct inode *old_dir, const char *old_name, size_t old_len, st
 	call.in[0] = (struct iovec){&in, sizeof(in)};
 	call.in[1] = (struct iovec){from.s, old_len + 1};
 	call.in[2] = (struct iovec){to.s, new_len + 1};
+	known_add(gofer_inode(new_dir), new_name, new_len);
 	err = client_call(&gs->client, &call);
 	if (err)
 		return err;

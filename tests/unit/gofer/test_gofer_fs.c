@@ -1,5 +1,6 @@
 /* link: sentry/fs/[a-z]*.c sentry/fs/gofer/[a-z]*.c sentry/core/[a-z]*.c sentry/locks.c common/[a-z]*.c */
 /* The gofer file system against the real gofer process, by paths. */
+#include "sentry/fs/dentry.h"
 #include "tests/unit/gofer/harness.h"
 
 #include <linux/fs.h>
@@ -282,6 +283,49 @@ START_TEST(reopening_costs_no_request)
 }
 END_TEST
 
+START_TEST(absent_names_of_new_directories_cost_no_request)
+{
+	struct kstat st;
+	uint64_t before;
+	char name[32];
+
+	ck_assert_int_eq(t_make(&fx, "d", S_IFDIR | 0755, NULL), 0);
+	ck_assert_int_eq(t_write(&fx, "other", ""), 0);
+	ck_assert_int_eq(t_stat(&fx, "d", &st), 0);
+	before = gofer_request_count();
+	ck_assert_int_eq(t_stat(&fx, "d/a", &st), -ENOENT);
+	ck_assert_int_eq(t_make(&fx, "d/a", S_IFREG | 0644, NULL), 0);
+	ck_assert_int_eq(t_stat(&fx, "d/b", &st), -ENOENT);
+	ck_assert_uint_eq(gofer_request_count() - before, 1);
+
+	/* however a name came there: it is found when the cache has forgotten it */
+	ck_assert_int_eq(t_link(&fx, "d/a", "d/hard"), 0);
+	ck_assert_int_eq(t_rename(&fx, "other", "d/moved", 0), 0);
+	ck_assert_int_eq(t_make(&fx, "d/soft", S_IFLNK | 0777, "a"), 0);
+	ck_assert_int_eq(t_make(&fx, "d/sub", S_IFDIR | 0755, NULL), 0);
+	ck_assert_int_eq(vfs_unlink(&fx.env, NULL, "d/a"), 0);
+	ck_assert_int_eq(t_make(&fx, "d/a", S_IFREG | 0600, NULL), 0);
+	dcache_shrink(0);
+	ck_assert_int_eq(t_stat(&fx, "d/a", &st), 0);
+	ck_assert_int_eq(t_stat(&fx, "d/hard", &st), 0);
+	ck_assert_int_eq(t_stat(&fx, "d/moved", &st), 0);
+	ck_assert_int_eq(t_stat(&fx, "d/sub", &st), 0);
+	ck_assert_int_eq(t_stat(&fx, "d/soft", &st), 0);
+
+	/* more names than are remembered */
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof(name), "d/sub/%d", i);
+		ck_assert_int_eq(t_make(&fx, name, S_IFREG | 0600, NULL), 0);
+	}
+	dcache_shrink(0);
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof(name), "d/sub/%d", i);
+		ck_assert_int_eq(t_stat(&fx, name, &st), 0);
+	}
+	ck_assert_int_eq(t_stat(&fx, "d/sub/none", &st), -ENOENT);
+}
+END_TEST
+
 START_TEST(a_deep_walk_is_one_request)
 {
 	uint64_t before;
@@ -527,6 +571,7 @@ static void add_exclusive(TCase *c)
 	tcase_add_test(c, attributes);
 	tcase_add_test(c, appends_and_holes);
 	tcase_add_test(c, reopening_costs_no_request);
+	tcase_add_test(c, absent_names_of_new_directories_cost_no_request);
 	tcase_add_test(c, a_deep_walk_is_one_request);
 	tcase_add_test(c, names_are_bytes);
 	tcase_add_test(c, extended_attributes);
