@@ -125,18 +125,20 @@ static int open_proc_fds(void)
 	return fd;
 }
 
-static void serve(const struct export *e)
+static struct server *serve(const struct export *e)
 {
 	struct server *s;
 
 	check(server_new(e->root, e->read_only, e->exclusive, &s), "setting up an export");
 	check(server_serve(s, e->channel), "starting a thread");
+	return s;
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {.log_fd = 2, .log_level = LOG_WARN};
 	const char *what = "confinement";
+	struct server *servers[EXPORTS_MAX];
 	unsigned int nofile;
 	int proc;
 
@@ -152,7 +154,9 @@ int main(int argc, char **argv)
 		check(confine_gofer(&what), what);
 	check(host_fchdir(proc), "entering /proc/self/fd");
 	for (size_t i = 0; i < o.n; i++)
-		serve(&o.exports[i]);
+		servers[i] = serve(&o.exports[i]);
 	server_wait_all();
+	for (size_t i = 0; i < o.n; i++)
+		server_free(servers[i]);
 	return 0;
 }

@@ -107,7 +107,7 @@ ssize_t server_handle(struct server *s, struct channel *c, const void *buf, size
 		      int *send_fd) MUST_CHECK;
 /* Blocks until every channel of every server has ended. */
 void server_wait_all(void);
-/* For tests and fuzzing: after the last channel. */
+/* After the last channel. */
 void server_free(struct server *s);
 
 #endif
