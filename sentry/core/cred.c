@@ -27,6 +27,7 @@ struct cred *cred_new_root(capset caps)
 	/* Not inheritable: as container engines do, so that a file's inheritable bits
 	 * cannot give a later unprivileged process what its caller gave up. */
 	c->permitted = c->effective = c->bounding = caps & CAPSET_ALL;
+	c->user_ns = user_ns_get(&user_ns_first);
 	return c;
 }
 
@@ -42,6 +43,7 @@ void cred_put(struct cred *c)
 		return;
 	groups_put(c->shared);
 	account_put(c->account);
+	user_ns_put(c->user_ns);
 	free(c);
 }
 
@@ -55,6 +57,7 @@ struct cred *cred_dup(const struct cred *c)
 	if (n->shared)
 		ref_get(&n->shared->ref);
 	account_get(n->account);
+	user_ns_get(n->user_ns);
 	return n;
 }
 
@@ -115,4 +118,26 @@ void cred_settle_account(struct cred *c)
 void cred_pay(const struct cred *c)
 {
 	account_set_payer(c->account, c->effective & (BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_RESOURCE)));
+}
+
+bool cred_ns_capable(const struct cred *c, const struct user_ns *ns, int cap)
+{
+	for (; ns; ns = user_ns_parent(ns)) {
+		if (ns == c->user_ns)
+			return c->effective & BIT(cap);
+		if (ns->level <= c->user_ns->level)
+			return false;
+		if (user_ns_parent(ns) == c->user_ns && ns->owner_uid == c->euid)
+			return true;
+	}
+	return false;
+}
+
+void cred_enter_user_ns(struct cred *c, struct user_ns *ns)
+{
+	user_ns_put(c->user_ns);
+	c->user_ns = ns;
+	c->securebits = 0;
+	c->inheritable = c->ambient = 0;
+	c->permitted = c->effective = c->bounding = CAPSET_ALL;
 }

@@ -28,13 +28,14 @@ int vfs_fgetattr(struct file *f, struct kstat *st)
 
 static bool owner_or_capable(const struct inode *inode, const struct cred *cred)
 {
-	return cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+	return cred->fsuid == inode->uid ||
+	       cred_capable_over(cred, inode->uid, inode->gid, CAP_FOWNER);
 }
 
 static int check_owner_change(const struct inode *inode, const struct cred *cred,
 			      const struct iattr *attr)
 {
-	if (cred_capable(cred, CAP_CHOWN))
+	if (cred_capable_over(cred, inode->uid, inode->gid, CAP_CHOWN))
 		return 0;
 	if ((attr->valid & IATTR_UID) && (cred->fsuid != inode->uid || attr->uid != inode->uid))
 		return -EPERM;
@@ -77,7 +78,8 @@ static uint32_t without_setid(const struct inode *inode, const struct cred *cred
 
 	/* Without group execution it stands for mandatory locking. */
 	if ((mode & S_IXGRP) ||
-	    !(cred_in_group(cred, inode->gid) || cred_capable(cred, CAP_FSETID)))
+	    !(cred_in_group(cred, inode->gid) ||
+	      cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID)))
 		mode &= ~(uint32_t)S_ISGID;
 	return mode;
 }
@@ -90,7 +92,7 @@ static bool changes_owner(const struct inode *inode, const struct iattr *attr)
 /* What the change implies. */
 static void complete(const struct inode *inode, const struct cred *cred, struct iattr *attr)
 {
-	bool keeps_setid = cred_capable(cred, CAP_FSETID);
+	bool keeps_setid = cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID);
 
 	if (attr->valid & IATTR_MODE) {
 		uint32_t gid = attr->valid & IATTR_GID ? attr->gid : inode->gid;
@@ -234,7 +236,8 @@ int file_remove_privs(struct file *f, const struct cred *cred)
 	if (!(inode->sb->flags & SB_DROPS_CAPABILITY) && !atomic_load(&inode->no_capability))
 		err = remove_capability_locked(inode);
 	attr.mode = without_setid(inode, cred);
-	if (err < 0 || attr.mode == inode->mode || cred_capable(cred, CAP_FSETID) ||
+	if (err < 0 || attr.mode == inode->mode ||
+	    cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID) ||
 	    !inode->ops->setattr)
 		return err;
 	return inode->ops->setattr(inode, &attr);

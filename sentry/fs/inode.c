@@ -156,6 +156,7 @@ void superblock_init(struct superblock *sb, const struct sb_ops *ops, const char
 	sb->source = xstrdup(source && *source ? source : "none");
 	sb->dev = makedev(0, atomic_fetch_add(&next_minor, 1));
 	sb->flags = 0;
+	sb->user_ns = user_ns_get(&user_ns_first);
 	mutex_init(&sb->rename_lock, RANK_RENAME);
 	sb->root = NULL;
 	atomic_init(&sb->next_ino, 1);
@@ -177,7 +178,14 @@ void superblock_put(struct superblock *sb)
 void superblock_fini(struct superblock *sb)
 {
 	free(sb->source);
+	user_ns_put(sb->user_ns);
 	mutex_destroy(&sb->rename_lock);
+}
+
+void superblock_set_owner(struct superblock *sb, struct user_ns *owner)
+{
+	user_ns_put(sb->user_ns);
+	sb->user_ns = user_ns_get(owner);
 }
 
 void superblock_set_root(struct superblock *sb, struct inode *root)

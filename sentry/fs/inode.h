@@ -206,6 +206,7 @@ struct superblock {
 	char *source;		  /* immutable; owned: the device column */
 	uint64_t dev;		  /* immutable: st_dev, unique in the sentry */
 	uint32_t flags;		  /* SB_* */
+	struct user_ns *user_ns;  /* who mounted it; owned; changes before it is mounted only */
 	struct mutex rename_lock;
 	struct dentry *root; /* owned; set once at mount */
 	atomic_uint_fast64_t next_ino;
@@ -215,6 +216,7 @@ struct superblock {
 void superblock_init(struct superblock *sb, const struct sb_ops *ops, const char *type,
 		     const char *source);
 struct superblock *superblock_get(struct superblock *sb);
+void superblock_set_owner(struct superblock *sb, struct user_ns *owner);
 void superblock_put(struct superblock *sb);
 void superblock_fini(struct superblock *sb);
 /* Makes the root dentry; takes its own reference on the inode. */
@@ -229,7 +231,10 @@ struct fs_type {
 	const char *name;
 	bool nodev;	     /* the column in /proc/filesystems */
 	bool user_mountable; /* mount(2) by the guest may use it */
-	int (*mount)(const char *source, const char *data, struct superblock **out);
+	bool first_only;     /* but in the first user namespace only */
+	/* cred: of who mounts, NULL at boot: its identities own what is made. */
+	int (*mount)(const char *source, const char *data, const struct cred *cred,
+		     struct superblock **out);
 };
 /* At start, single-threaded; t is borrowed for ever. */
 void fs_type_register(const struct fs_type *t);

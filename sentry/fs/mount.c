@@ -42,6 +42,19 @@ struct mount *mount_new(struct superblock *sb, struct dentry *root, unsigned lon
 	return m;
 }
 
+struct mount *mount_new_loose(struct superblock *sb)
+{
+	struct mount *m = mount_new(sb, sb->root, MS_NODEV);
+
+	m->loose = true;
+	return m;
+}
+
+void mount_loose_path(struct mount *m, struct inode *inode, const char *name, struct path *out)
+{
+	*out = (struct path){mount_get(m), dentry_new_anon(inode, name)};
+}
+
 struct mount *mount_get(struct mount *m)
 {
 	ref_get(&m->ref);
@@ -186,6 +199,8 @@ struct mount *mount_clone_locked(struct mount *m, struct dentry *root)
 {
 	struct mount *copy = mount_new(m->sb, root, m->flags);
 
+	copy->locked_flags = m->locked_flags;
+	copy->locked_atime = m->locked_atime;
 	propagation_join_locked(copy, m);
 	return copy;
 }
@@ -201,6 +216,7 @@ static struct mount *copy_below(struct mount *m, struct mount *copy, struct dent
 		    !dentry_is_ancestor(root, child->mountpoint))
 			continue;
 		c = mount_clone_locked(child, child->root);
+		c->locked = child->locked;
 		mount_link_locked(c, copy, child->mountpoint);
 		copy_below(child, c, child->root);
 	}
@@ -216,22 +232,33 @@ struct mount *mount_copy_tree_locked(struct mount *m, struct dentry *root, bool 
 
 /* --- namespaces --------------------------------------------------------------------------- */
 
-static struct mount_ns *ns_new(struct mount *root)
-{
-	struct mount_ns *ns = NEW(struct mount_ns);
+static void ns_release(struct ns_common *base);
+static const struct ns_kind mnt_kind = {"mnt", CLONE_NEWNS, NS_COUNT_MNT, ns_release};
 
-	ref_init(&ns->ref);
+struct ns_common *mount_ns_common(struct mount_ns *ns)
+{
+	return &ns->ns;
+}
+
+struct mount_ns *mount_ns_from(struct ns_common *ns)
+{
+	return ns->kind == &mnt_kind ? container_of(ns, struct mount_ns, ns) : NULL;
+}
+
+static void ns_init_rest(struct mount_ns *ns)
+{
 	waitq_init(&ns->wq);
 	list_init(&ns->mounts);
-	ns->root = root;
-	return ns;
 }
 
 struct mount_ns *mount_ns_new(struct superblock *root, unsigned long flags)
 {
 	struct mount *m = mount_new(root, root->root, flags);
-	struct mount_ns *ns = ns_new(m);
+	struct mount_ns *ns = NEW(struct mount_ns);
 
+	ns_init(&ns->ns, &mnt_kind, &user_ns_first);
+	ns_init_rest(ns);
+	ns->root = m;
 	SCOPED_LOCK(&mount_lock);
 	mount_set_ns_locked(m, ns);
 	return ns;
@@ -239,21 +266,26 @@ struct mount_ns *mount_ns_new(struct superblock *root, unsigned long flags)
 
 struct mount_ns *mount_ns_get(struct mount_ns *ns)
 {
-	ref_get(&ns->ref);
+	ns_get(&ns->ns);
 	return ns;
 }
 
 void mount_ns_put(struct mount_ns *ns)
 {
+	ns_put(&ns->ns);
+}
+
+static void ns_release(struct ns_common *base)
+{
+	struct mount_ns *ns = container_of(base, struct mount_ns, ns);
 	struct list gone = LIST_INIT(gone);
 
-	if (!ref_put(&ns->ref))
-		return;
 	mutex_lock(&mount_lock);
 	mount_umount_tree_locked(ns->root, &gone);
 	mutex_unlock(&mount_lock);
 	mount_put_list(&gone);
 	waitq_destroy(&ns->wq);
+	ns_fini(base);
 	free(ns);
 }
 
@@ -275,6 +307,49 @@ void mount_ns_changed(struct mount_ns *ns)
 	waitq_wake_all(&ns->wq, POLLPRI | POLLERR);
 }
 
+/* Directories that are there to be mounted upon and that hide nothing. */
+static bool is_empty_place(const struct dentry *d)
+{
+	static const char *const names[] = {"binfmt_misc", "nfsd",   "cgroup",	"debug", "tracing",
+					    "security",	   "pstore", "selinux", "bpf",	 "config"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (S_ISDIR(d->inode->mode) && d->len == strlen(names[i]) &&
+		    !memcmp(d->name, names[i], d->len))
+			return true;
+	return false;
+}
+
+static bool shows_all_locked(struct mount *m)
+{
+	struct mount *child;
+
+	if (m->root != m->sb->root)
+		return false;
+	list_for_each (child, &m->children, sibling)
+		if (child->locked && !is_empty_place(child->mountpoint))
+			return false;
+	return true;
+}
+
+bool mount_may_show(struct mount_ns *ns, const char *type, unsigned long *flags)
+{
+	struct mount *m;
+
+	if (ns->ns.owner == &user_ns_first || (strcmp(type, "proc") && strcmp(type, "sysfs")))
+		return true;
+	SCOPED_LOCK(&mount_lock);
+	list_for_each (m, &ns->mounts, all) {
+		if (strcmp(m->sb->type, type) || !shows_all_locked(m))
+			continue;
+		if ((m->locked_flags & MS_RDONLY) && !(*flags & MS_RDONLY))
+			continue;
+		*flags |= m->locked_flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+		return true;
+	}
+	return false;
+}
+
 struct waitq *mount_ns_waitq(struct mount_ns *ns)
 {
 	return &ns->wq;
@@ -285,57 +360,97 @@ uint64_t mount_ns_event(struct mount_ns *ns)
 	return atomic_load(&ns->event);
 }
 
-/* Copies the tree; where *path lies on a copied mount, moves it to the copy. */
-static struct mount *copy_for_ns_locked(struct mount *m, struct mount *parent, struct path **paths,
-					int npaths)
+/* A mount in a copy that less privileged ones own: what hides something stays, and flags that
+ * restrict may not be taken off. */
+static void lock_copy(struct mount *copy, bool is_root)
+{
+	const unsigned long fixed = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	copy->locked_flags |= copy->flags & fixed;
+	copy->locked_atime = true;
+	copy->locked = !is_root;
+	if (copy->propagation & MS_SHARED)
+		propagation_set_locked(copy, MS_SLAVE);
+}
+
+struct ns_copy {
+	struct path **paths; /* where one lies on a copied mount, it moves to the copy */
+	int npaths;
+	bool lock;
+};
+
+static struct mount *copy_for_ns_locked(struct mount *m, struct mount *parent,
+					const struct ns_copy *c)
 {
 	struct mount *copy = mount_clone_locked(m, m->root), *child;
 
-	for (int i = 0; i < npaths; i++)
-		if (paths[i]->mnt == m)
-			paths[i]->mnt = copy;
+	for (int i = 0; i < c->npaths; i++)
+		if (c->paths[i]->mnt == m)
+			c->paths[i]->mnt = copy;
+	copy->locked = m->locked;
+	if (c->lock)
+		lock_copy(copy, !parent);
 	if (parent)
 		mount_link_locked(copy, parent, m->mountpoint);
 	list_for_each (child, &m->children, sibling)
-		copy_for_ns_locked(child, copy, paths, npaths);
+		copy_for_ns_locked(child, copy, c);
 	return copy;
 }
 
 /* paths: borrowed, changed in place. */
-static struct mount_ns *copy_ns(struct mount_ns *ns, struct path **paths, int npaths)
+static int copy_ns(struct mount_ns *old, struct user_ns *owner, struct path **paths, int npaths,
+		   struct mount_ns **out)
 {
+	struct ns_copy c = {paths, npaths, owner != old->ns.owner};
+	struct mount_ns *ns = NEW(struct mount_ns);
+	int r = ns_init_counted(&ns->ns, &mnt_kind, owner);
+
+	if (r < 0) {
+		free(ns);
+		return r;
+	}
+	ns_init_rest(ns);
 	SCOPED_LOCK(&mount_lock);
-	struct mount *root = copy_for_ns_locked(ns->root, NULL, paths, npaths);
-	struct mount_ns *copy = ns_new(root);
-
-	mount_set_ns_locked(root, copy);
-	return copy;
-}
-
-int mount_ns_copy(struct mount_ns *ns, struct mount_ns **out)
-{
-	*out = copy_ns(ns, NULL, 0);
+	ns->root = copy_for_ns_locked(old->root, NULL, &c);
+	mount_set_ns_locked(ns->root, ns);
+	*out = ns;
 	return 0;
 }
 
-int mount_ns_unshare(struct fs_context *fs)
+int mount_ns_unshare(struct fs_context *fs, struct user_ns *owner)
 {
 	struct path root, cwd, new_root, new_cwd;
 	struct mount_ns *old = fs->mounts, *ns;
+	int r;
 
 	fs_context_paths(fs, &root, &cwd);
 	new_root = root;
 	new_cwd = cwd;
-	ns = copy_ns(old, (struct path *[]){&new_root, &new_cwd}, 2);
-	fs_context_set_root(fs, &new_root);
-	fs_context_set_cwd(fs, &new_cwd);
-	mutex_lock(&fs->lock);
-	fs->mounts = ns;
-	mutex_unlock(&fs->lock);
+	r = copy_ns(old, owner, (struct path *[]){&new_root, &new_cwd}, 2, &ns);
+	if (r == 0) {
+		fs_context_set_root(fs, &new_root);
+		fs_context_set_cwd(fs, &new_cwd);
+		mutex_lock(&fs->lock);
+		fs->mounts = ns;
+		mutex_unlock(&fs->lock);
+		mount_ns_put(old);
+	}
 	path_put(&root);
 	path_put(&cwd);
-	mount_ns_put(old);
-	return 0;
+	return r;
+}
+
+bool fs_context_is_chrooted(struct fs_context *fs)
+{
+	struct path root, top;
+	bool differs;
+
+	fs_context_paths(fs, &root, NULL);
+	mount_ns_root(fs->mounts, &top);
+	differs = !path_equal(&root, &top);
+	path_put(&root);
+	path_put(&top);
+	return differs;
 }
 
 void mount_ns_enter(struct mount_ns *ns, struct fs_context *fs)

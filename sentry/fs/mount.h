@@ -38,25 +38,40 @@ struct mount {
 	struct mount *master;	   /* slave: one of the group it receives from; borrowed */
 	struct list slaves, slave_node;
 	bool expiry_mark;
+	/* mount_namespaces(7), "Restrictions": MS_* flags that must stay set, access times that must
+	 * stay as they are, and a mount that must stay where it is, for what lies below it */
+	unsigned long locked_flags;
+	bool locked_atime, locked;
+	bool loose; /* immutable: in no namespace itself, but its files may be bound (nsfs) */
 };
 
 /* A namespace whose root is the superblock (reference borrowed). */
 struct mount_ns *mount_ns_new(struct superblock *root, unsigned long flags);
+/* The base of a mount namespace, and back; NULL: it is another kind. */
+struct ns_common *mount_ns_common(struct mount_ns *ns);
+struct mount_ns *mount_ns_from(struct ns_common *ns);
 struct mount_ns *mount_ns_get(struct mount_ns *ns);
 void mount_ns_put(struct mount_ns *ns);
-int mount_ns_copy(struct mount_ns *ns, struct mount_ns **out) MUST_CHECK;
 /* Its root as an owned path. */
 void mount_ns_root(struct mount_ns *ns, struct path *out);
 
 struct fs_context;
 /* unshare(CLONE_NEWNS): fs (not shared) gets a copy of its namespace, with its root and working
- * directory at the same places in it. */
-int mount_ns_unshare(struct fs_context *fs) MUST_CHECK;
+ * directory at the same places in it. A copy that another user namespace owns shows what the
+ * original showed for good: its mounts are locked, and receive changes but send none. -ENOSPC. */
+int mount_ns_unshare(struct fs_context *fs, struct user_ns *owner) MUST_CHECK;
+/* chroot(2) was called: its root is not that of its mount namespace. */
+bool fs_context_is_chrooted(struct fs_context *fs);
 /* Moves root and cwd of `fs` to the namespace's root: setns(2). */
 void mount_ns_enter(struct mount_ns *ns, struct fs_context *fs);
 /* Woken with POLLPRI|POLLERR when the namespace changes: poll of /proc/mounts. */
 struct waitq *mount_ns_waitq(struct mount_ns *ns);
 uint64_t mount_ns_event(struct mount_ns *ns); /* grows with each change */
+
+/* A mount in no namespace, for files that are reached otherwise than by name. Kept for ever. */
+struct mount *mount_new_loose(struct superblock *sb);
+/* The path, owned, of an inode of such a mount; `name` is all that path_name gives. */
+void mount_loose_path(struct mount *m, struct inode *inode, const char *name, struct path *out);
 
 struct mount *mount_get(struct mount *m);
 void mount_put(struct mount *m);
@@ -79,6 +94,13 @@ int mount_umount(struct mount_ns *ns, const struct path *at, int flags) MUST_CHE
  * stood at `root`. */
 int mount_pivot_root(struct mount_ns *ns, const struct path *root, const struct path *new_root,
 		     const struct path *put_old) MUST_CHECK;
+
+/*
+ * May who owns ns mount a new instance of a file system that shows the system (proc, sysfs)? Only
+ * where one can be seen whole already, with what its mounts may not take off: these flags are
+ * added (mount_namespaces(7)). Others always, and so may the owner of the first namespace.
+ */
+bool mount_may_show(struct mount_ns *ns, const char *type, unsigned long *flags);
 
 /* -EROFS if the mount or its superblock is read-only. */
 int mount_want_write(struct mount *m) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/walk.h"
 
+#define ATIME_FLAGS (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 #define MAX_DEPTH 200 /* of mounts upon mounts; Linux has no limit */
 
 static bool is_mount_root(const struct path *p)
@@ -82,15 +83,29 @@ int mount_attach(struct mount_ns *ns, const struct path *at, struct superblock *
 	return finish(ns, attach_locked(ns, m, at, &gone), &gone);
 }
 
+/* Would a copy of this mount alone show what a locked one hides? */
+static bool has_locked_below(const struct path *from)
+{
+	struct mount *child;
+
+	list_for_each (child, &from->mnt->children, sibling)
+		if (child->locked && dentry_is_ancestor(from->dentry, child->mountpoint))
+			return true;
+	return false;
+}
+
 int mount_bind(struct mount_ns *ns, const struct path *from, const struct path *at, bool recursive)
 {
 	struct list gone = LIST_INIT(gone);
 
 	mutex_lock(&mount_lock);
-	if ((from->mnt->propagation & MS_UNBINDABLE) || from->mnt->ns != ns)
+	if ((from->mnt->propagation & MS_UNBINDABLE) ||
+	    (from->mnt->ns != ns && !from->mnt->loose))
 		return finish(ns, -EINVAL, &gone);
 	if (is_dir(from->dentry) != is_dir(at->dentry))
 		return finish(ns, -ENOTDIR, &gone);
+	if (!recursive && has_locked_below(from))
+		return finish(ns, -EINVAL, &gone);
 	return finish(ns,
 		      attach_locked(ns, mount_copy_tree_locked(from->mnt, from->dentry, recursive),
 				    at, &gone),
@@ -111,7 +126,7 @@ static int move_locked(struct mount_ns *ns, const struct path *from, const struc
 	struct mount *m = from->mnt;
 	int err;
 
-	if (m->ns != ns || !is_mount_root(from) || !m->parent)
+	if (m->ns != ns || !is_mount_root(from) || !m->parent || m->locked)
 		return -EINVAL;
 	if (m->parent->propagation & MS_SHARED)
 		return -EINVAL;
@@ -143,10 +158,13 @@ int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flag
 	mutex_lock(&mount_lock);
 	if (m->ns != ns || !is_mount_root(at))
 		return finish(ns, -EINVAL, &gone);
+	if (!(flags & ATIME_FLAGS))
+		flags |= m->flags & ATIME_FLAGS;
+	if ((m->locked_flags & ~flags) ||
+	    (m->locked_atime && ((flags ^ m->flags) & ATIME_FLAGS & ~MS_STRICTATIME)))
+		return finish(ns, -EPERM, &gone);
 	if ((flags & MS_RDONLY) && !(m->flags & MS_RDONLY) && atomic_load(&m->writers) > 0)
 		return finish(ns, -EBUSY, &gone);
-	if (!(flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
-		flags |= m->flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME);
 	atomic_store(&m->flags, flags & MOUNT_FLAGS);
 	return finish(ns, 0, &gone);
 }
@@ -194,7 +212,7 @@ static int umount_locked(struct mount_ns *ns, const struct path *at, int flags, 
 {
 	struct mount *m = at->mnt;
 
-	if (m->ns != ns || !is_mount_root(at) || !m->parent)
+	if (m->ns != ns || !is_mount_root(at) || !m->parent || m->locked)
 		return -EINVAL;
 	if (flags & MNT_EXPIRE) {
 		if (is_busy(m))
@@ -249,6 +267,8 @@ static int pivot_locked(struct mount_ns *ns, const struct path *root, const stru
 	if (top)
 		mount_get(top);
 	mount_unlink_locked(new_mnt);
+	new_mnt->locked = old_mnt->locked;
+	old_mnt->locked = false;
 	if (top)
 		mount_unlink_locked(old_mnt);
 	mount_link_locked(old_mnt, put_old->mnt, put_old->dentry);
@@ -272,6 +292,8 @@ static int check_pivot(struct mount_ns *ns, const struct path *root, const struc
 	if (new_root->mnt == root->mnt || put_old->mnt == root->mnt)
 		return -EBUSY;
 	if (!is_mount_root(root) || !is_mount_root(new_root) || !new_root->mnt->parent)
+		return -EINVAL;
+	if (new_root->mnt->locked)
 		return -EINVAL;
 	if ((new_root->mnt->propagation | new_root->mnt->parent->propagation) & MS_SHARED)
 		return -EINVAL;

@@ -12,7 +12,7 @@
 #define MAX_MOUNTS 10000 /* in one namespace */
 
 struct mount_ns {
-	struct refcount ref;
+	struct ns_common ns;
 	struct waitq wq; /* poll of /proc/self/mounts */
 	/* guarded by mount_lock */
 	struct mount *root; /* owned */

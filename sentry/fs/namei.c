@@ -38,12 +38,16 @@ void new_inode_owner(const struct inode *dir, const struct cred *cred, struct ne
 	if (S_ISDIR(new->mode))
 		new->mode |= S_ISGID;
 	else if ((new->mode &(S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-		 !cred_in_group(cred, dir->gid) && !cred_capable(cred, CAP_FSETID))
+		 !cred_in_group(cred, dir->gid) && !cred_capable_over(cred, dir->uid, dir->gid, CAP_FSETID))
 		new->mode &= ~(uint32_t)S_ISGID;
 }
 
 int may_create(struct inode *dir, const struct cred *cred)
 {
+	const struct user_ns *u = dir->sb->user_ns;
+
+	if (!user_ns_has(u, ID_UID, cred->fsuid) || !user_ns_has(u, ID_GID, cred->fsgid))
+		return -EOVERFLOW;
 	if (atomic_load(&dir->dead))
 		return -ENOENT;
 	return inode_permission(dir, cred, 3);
@@ -53,7 +57,7 @@ static bool sticky_forbids(const struct inode *dir, const struct inode *victim,
 			   const struct cred *cred)
 {
 	return (dir->mode & S_ISVTX) && cred->fsuid != victim->uid && cred->fsuid != dir->uid &&
-	       !cred_capable(cred, CAP_FOWNER);
+	       !cred_capable_over(cred, victim->uid, victim->gid, CAP_FOWNER);
 }
 
 int may_delete(struct inode *dir, const struct dentry *victim, const struct cred *cred, bool is_dir)

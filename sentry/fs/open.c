@@ -41,7 +41,7 @@ static int check_type(const struct path *path, int flags, int mask)
 		return mask & 2 ? -EISDIR : 0;
 	case S_IFCHR:
 	case S_IFBLK:
-		if (path->mnt->flags & MS_NODEV)
+		if ((path->mnt->flags & MS_NODEV) || path->mnt->sb->user_ns != &user_ns_first)
 			return -EACCES;
 		break;
 	}
@@ -58,7 +58,7 @@ static int check_open(const struct path *path, const struct cred *cred, int flag
 	if (err == 0 && (mask & 2) && !is_special(inode->mode))
 		err = mount_want_write(path->mnt);
 	if (err == 0 && (flags & O_NOATIME) && cred->fsuid != inode->uid &&
-	    !cred_capable(cred, CAP_FOWNER))
+	    !cred_capable_over(cred, inode->uid, inode->gid, CAP_FOWNER))
 		err = -EPERM;
 	return err;
 }

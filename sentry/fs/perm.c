@@ -19,17 +19,22 @@ static bool may_override(const struct inode *inode, const struct cred *cred, int
 {
 	bool dir = S_ISDIR(inode->mode);
 
-	if (!(mask & 2) && (dir || !(mask & 1)) && cred_capable(cred, CAP_DAC_READ_SEARCH))
+	if (!(mask & 2) && (dir || !(mask & 1)) && cred_capable_over(cred, inode->uid, inode->gid, CAP_DAC_READ_SEARCH))
 		return true;
 	/* Executing needs at least one x bit, whoever asks. */
 	if (!dir && (mask & 1) && !(inode->mode & 0111))
 		return false;
-	return cred_capable(cred, CAP_DAC_OVERRIDE);
+	return cred_capable_over(cred, inode->uid, inode->gid, CAP_DAC_OVERRIDE);
 }
 
 int inode_permission(struct inode *inode, const struct cred *cred, int mask)
 {
 	mask &= 7;
+	/* An owner that the file system's own namespace cannot name must not be written back. */
+	if ((mask & 2) && inode->sb->user_ns != &user_ns_first &&
+	    (!user_ns_has(inode->sb->user_ns, ID_UID, inode->uid) ||
+	     !user_ns_has(inode->sb->user_ns, ID_GID, inode->gid)))
+		return -EACCES;
 	/* Everyone may search: the common case on a path. */
 	if (mask == 1 && (inode->mode & 0111) == 0111)
 		return 0;

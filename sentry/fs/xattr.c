@@ -51,7 +51,8 @@ static int check_read(struct inode *inode, const struct cred *cred, const char *
 
 static int check_write(struct inode *inode, const struct cred *cred, const char *name)
 {
-	bool owner = cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+	bool owner = cred->fsuid == inode->uid ||
+		     cred_capable_over(cred, inode->uid, inode->gid, CAP_FOWNER);
 
 	switch (class_of(name)) {
 	case XATTR_USER:

@@ -54,11 +54,11 @@ static int cpu_clock(struct task *t, int id, struct clock_ref *out)
 	out->user_only = (id & CPUCLOCK_TYPE) == CPUCLOCK_VIRT;
 	if (pid == 0)
 		return own_clock(t, thread, out);
-	target = task_find(t->container, pid);
+	target = task_find(task_pids(t), pid);
 	if (!target)
 		return -EINVAL;
 	if ((thread && target->process != t->process) ||
-	    (!thread && target->process->tgid != pid)) {
+	    (!thread && target->process->tgid != task_take_pid(t, pid))) {
 		task_put(target);
 		return -EINVAL;
 	}

@@ -18,6 +18,7 @@
 #include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pidfd.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
@@ -29,9 +30,6 @@
 #endif
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
-#endif
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x80
 #endif
 
 struct vfork_wait {
@@ -78,20 +76,27 @@ static bool all_of(uint64_t flags, uint64_t bits)
 	return (flags & bits) == bits;
 }
 
-static int check_namespaces(struct task *t, uint64_t flags)
+/* Every level that a number is chosen for must be the caller's to choose in. */
+static int check_set_tid(const struct pid_ns *ns, const struct cred *c,
+			 const struct clone_args_k *a)
 {
-	const uint64_t any = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |
-			     CLONE_NEWNET | CLONE_NEWCGROUP;
+	if (a->n_set_tid > (size_t)ns->level + 1)
+		return -EINVAL;
+	for (size_t i = 0; i < a->n_set_tid; i++, ns = ns->parent)
+		if (!cred_ns_capable(c, ns->ns.owner, CAP_SYS_ADMIN) &&
+		    !cred_ns_capable(c, ns->ns.owner, CAP_CHECKPOINT_RESTORE))
+			return -EPERM;
+	return 0;
+}
 
-	/* A user namespace would hand out capabilities that the engine took away. */
-	if (flags & CLONE_NEWUSER)
-		return -EPERM;
-	if (!(flags & any))
-		return 0;
-	if (!task_capable(t, CAP_SYS_ADMIN))
-		return -EPERM;
-	/* As a kernel built without the others. */
-	return flags & any & ~(uint64_t)CLONE_NEWNS ? -EINVAL : 0;
+/* What is meant for children is not for threads, nor for who shares the memory for good. */
+static int check_sharing(struct task *t, uint64_t flags)
+{
+	if ((flags & CLONE_THREAD) && t->pids_for_children != task_pids(t))
+		return -EINVAL;
+	if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM && t->ns->time != t->ns->time_for_children)
+		return -EINVAL;
+	return all_of(flags, CLONE_NEWIPC | CLONE_SYSVSEM) ? -EINVAL : 0;
 }
 
 static int check_flags(struct task *t, const struct clone_args_k *a)
@@ -114,10 +119,7 @@ static int check_flags(struct task *t, const struct clone_args_k *a)
 		return -EOPNOTSUPP;
 	if (a->exit_signal < 0 || a->exit_signal > KNSIG)
 		return -EINVAL;
-	if (a->set_tid && !task_capable(t, CAP_SYS_ADMIN) &&
-	    !task_capable(t, CAP_CHECKPOINT_RESTORE))
-		return -EPERM;
-	return check_namespaces(t, f);
+	return check_sharing(t, f);
 }
 
 static bool same_user(struct task *t, uint32_t uid)
@@ -133,7 +135,7 @@ static bool same_user(struct task *t, uint32_t uid)
 static int check_nproc(struct task *t)
 {
 	uint64_t limit = task_rlimit(t, RLIMIT_NPROC), n = 0;
-	struct pid_table *pids = t->container->pids;
+	struct pid_ns *pids = t->container->pids;
 
 	if (account_task_admit() < 0)
 		return -EAGAIN;
@@ -155,7 +157,8 @@ static void clear_handlers(struct sighand *sh)
 			sh->action[i] = (struct ksigaction){0};
 }
 
-static struct process *child_process(struct task *parent, const struct clone_args_k *a)
+static struct process *child_process(struct task *parent, struct pid_ns *pids,
+				     const struct clone_args_k *a)
 {
 	struct process *p, *old = parent->process;
 	struct sighand *sh = old->sighand;
@@ -174,6 +177,7 @@ static struct process *child_process(struct task *parent, const struct clone_arg
 	mutex_unlock(&old->limit_lock);
 	p->oom_score_adj = old->oom_score_adj;
 	p->exit_signal = a->flags & CLONE_PARENT ? old->exit_signal : a->exit_signal;
+	p->pids = pid_ns_get(pids);
 	return p;
 }
 
@@ -202,7 +206,6 @@ static struct task *child_task(struct task *parent, struct process *p, const str
 	struct task *t = task_new(p);
 	struct task_birth *b = NEW(struct task_birth);
 
-	t->cred = cred_get(parent->cred);
 	memcpy(t->comm, parent->comm, sizeof(t->comm));
 	t->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
 	if (!(a->flags & CLONE_VM) || (a->flags & CLONE_VFORK))
@@ -230,7 +233,7 @@ static int copy_fs(struct task *t, struct task *parent, uint64_t flags)
 		return 0;
 	}
 	t->fs = fs_context_dup(parent->fs);
-	return flags & CLONE_NEWNS ? mount_ns_unshare(t->fs) : 0;
+	return flags & CLONE_NEWNS ? mount_ns_unshare(t->fs, t->cred->user_ns) : 0;
 }
 
 static int copy_memory(struct task *t, struct task *parent, uint64_t flags)
@@ -261,6 +264,10 @@ static void drop_parts(struct task *t)
 		fs_context_put(t->fs);
 	if (t->mm)
 		mm_put(t->mm);
+	nsproxy_put(t->ns);
+	pid_ns_put(t->pids_for_children);
+	t->ns = NULL;
+	t->pids_for_children = NULL;
 	t->files = NULL;
 	t->fs = NULL;
 	t->mm = NULL;
@@ -291,22 +298,16 @@ static int copy_parts(struct task *t, struct task *parent, uint64_t flags)
 
 /* --- into the tree ------------------------------------------------------------------------------------ */
 
-struct pid *pid_reserve(struct container *c, int set_tid, int *err)
+struct pid *pid_reserve(struct pid_ns *ns, const int *set_tid, size_t n, int *err)
 {
 	SCOPED_LOCK(&tasklist);
-
-	/* A namespace whose init is gone takes nobody in. */
-	if (c->init && c->init->exiting) {
-		*err = -ENOMEM;
-		return NULL;
-	}
-	return pid_alloc(c->pids, set_tid, err);
+	return pid_alloc(ns, set_tid, n, err);
 }
 
-void pid_unreserve(struct container *c, struct pid *pid)
+void pid_unreserve(struct pid *pid)
 {
 	SCOPED_LOCK(&tasklist);
-	pid_release(c->pids, pid);
+	pid_release(pid);
 }
 
 void process_add_thread_locked(struct process *p, struct task *t, struct pid *pid)
@@ -353,6 +354,8 @@ static int publish(struct task *parent, struct task *t, struct pid *pid,
 	bool stop;
 
 	SCOPED_LOCK(&tasklist);
+	if (p->pids->over)
+		return -ENOMEM;
 	mutex_lock(&old->sighand->lock);
 	stop = overtaken(parent);
 	if (!stop)
@@ -375,6 +378,10 @@ static int publish(struct task *parent, struct task *t, struct pid *pid,
 	else
 		process_link_locked(p, old, parent->serial);
 	process_join_pgrp_locked(p, old->pgrp);
+	if (!p->pids->init) {
+		p->pids->init = p;
+		p->unkillable = true;
+	}
 	return 0;
 }
 
@@ -400,13 +407,13 @@ static int make_pidfd(struct task *parent, struct task *t, const struct clone_ar
 	return r < 0 ? r : fd;
 }
 
-static long wait_vfork(struct task *parent, struct vfork_wait *w, int tid)
+static long wait_vfork(struct task *parent, struct vfork_wait *w, int tid, int root_tid)
 {
 	while (!atomic_load(&w->done))
 		if (task_sleep_killable(parent, SLEEP_FOREVER) < 0)
 			break;
 	vfork_wait_put(w);
-	ptrace_event(parent, PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
+	ptrace_event_task(parent, PTRACE_EVENT_VFORK_DONE, root_tid);
 	return tid;
 }
 
@@ -415,7 +422,7 @@ static long finish_clone(struct task *parent, struct task *t, struct pid *pid,
 			 const struct clone_args_k *a)
 {
 	struct vfork_wait *vfork = NULL;
-	int tid = pid->nr, pidfd = -1, r = 0;
+	int tid = pid_nr_in(pid, task_pids(parent)), root_tid = pid->nr, pidfd = -1, r = 0;
 
 	if (a->flags & CLONE_PIDFD) {
 		pidfd = make_pidfd(parent, t, a);
@@ -427,7 +434,7 @@ static long finish_clone(struct task *parent, struct task *t, struct pid *pid,
 		if (pidfd >= 0)
 			fd_close(parent->files, pidfd);
 		task_open_gate(t, GATE_ABORT);
-		pid_unreserve(parent->container, pid);
+		pid_unreserve(pid);
 		return r;
 	}
 	if (a->flags & CLONE_PARENT_SETTID)
@@ -435,8 +442,8 @@ static long finish_clone(struct task *parent, struct task *t, struct pid *pid,
 	if (a->flags & CLONE_VFORK)
 		vfork = vfork_prepare(parent, t);
 	task_open_gate(t, GATE_GO);
-	ptrace_event(parent, ptrace_event_of(a), (uint64_t)tid);
-	return vfork ? wait_vfork(parent, vfork, tid) : tid;
+	ptrace_event_task(parent, ptrace_event_of(a), root_tid);
+	return vfork ? wait_vfork(parent, vfork, tid, root_tid) : tid;
 }
 
 /* Without a host thread there is nobody who may end t->pt but us, who made it. */
@@ -452,12 +459,89 @@ static void undo_without_thread(struct task *t)
 	drop_parts(t);
 }
 
-long task_clone(struct task *parent, const struct clone_args_k *a)
+/* The namespaces that a child begins in, before it has anything else. */
+struct child_ns {
+	struct cred *cred;
+	struct nsproxy *set;
+	struct pid_ns *pids;
+};
+
+static void child_ns_put(struct child_ns *n)
 {
-	struct process *p;
+	cred_put(n->cred);
+	nsproxy_put(n->set);
+	pid_ns_put(n->pids);
+}
+
+static int child_ns_init(struct child_ns *n, struct task *parent, uint64_t flags)
+{
+	int r = cred_for_namespaces(parent, flags, &n->cred);
+
+	n->set = NULL;
+	n->pids = NULL;
+	if (r == 0)
+		r = namespaces_unshare(parent, flags, n->cred, &n->set, &n->pids);
+	if (r == 0 && (flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) {
+		struct nsproxy *entered = nsproxy_for_child(n->set);
+
+		nsproxy_put(n->set);
+		n->set = entered;
+	}
+	if (r < 0)
+		child_ns_put(n);
+	return r;
+}
+
+/* The child with all its parts but a place in the tree; takes what n holds. */
+static int make_child(struct task *parent, const struct clone_args_k *a, struct child_ns *n,
+		      struct pid *pid, struct task **out)
+{
+	struct process *p = child_process(parent, n->pids, a);
+	struct task *t = child_task(parent, p, a);
+	int r;
+
+	t->cred = n->cred;
+	t->ns = n->set;
+	t->pids_for_children = n->pids;
+	t->tid = pid->nr;
+	t->own_tid = pid_nr_in(pid, p->pids);
+	if (!(a->flags & CLONE_THREAD)) {
+		p->tgid = t->tid;
+		p->own_tgid = t->own_tid;
+	}
+	process_put(p); /* t holds it */
+	*out = t;
+	r = copy_parts(t, parent, a->flags);
+	return r < 0 ? r : task_thread_reserve(t);
+}
+
+static long clone_with(struct task *parent, const struct clone_args_k *a, struct child_ns *n)
+{
 	struct task *t;
 	struct pid *pid;
 	long r;
+	int err;
+
+	pid = pid_reserve(n->pids, a->set_tid, a->n_set_tid, &err);
+	if (!pid) {
+		child_ns_put(n);
+		return err;
+	}
+	r = make_child(parent, a, n, pid, &t);
+	if (r < 0) {
+		pid_unreserve(pid);
+		undo_without_thread(t);
+	} else {
+		task_get(t); /* the child's own */
+		r = finish_clone(parent, t, pid, a);
+	}
+	task_put(t);
+	return r;
+}
+
+long task_clone(struct task *parent, const struct clone_args_k *a)
+{
+	struct child_ns n;
 	int err;
 
 	err = check_flags(parent, a);
@@ -466,27 +550,13 @@ long task_clone(struct task *parent, const struct clone_args_k *a)
 	if (task_interrupted(parent))
 		return -ERESTARTNOINTR;
 	err = check_nproc(parent);
+	if (err == 0)
+		err = child_ns_init(&n, parent, a->flags);
 	if (err < 0)
 		return err;
-	pid = pid_reserve(parent->container, a->set_tid, &err);
-	if (!pid)
+	if (a->n_set_tid && (err = check_set_tid(n.pids, n.cred, a)) < 0) {
+		child_ns_put(&n);
 		return err;
-	p = child_process(parent, a);
-	t = child_task(parent, p, a);
-	t->tid = pid->nr;
-	if (!(a->flags & CLONE_THREAD))
-		p->tgid = pid->nr;
-	process_put(p); /* t holds it */
-	r = copy_parts(t, parent, a->flags);
-	if (r == 0)
-		r = task_thread_reserve(t);
-	if (r < 0) {
-		pid_unreserve(parent->container, pid);
-		undo_without_thread(t);
-	} else {
-		task_get(t); /* the child's own */
-		r = finish_clone(parent, t, pid, a);
 	}
-	task_put(t);
-	return r;
+	return clone_with(parent, a, &n);
 }

@@ -1,7 +1,6 @@
 #include "sentry/kernel/container.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/host.h"
@@ -11,10 +10,9 @@
 #include "sentry/fs/dentry.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
-#include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/lifecycle.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
-#include "sentry/net/netns.h"
 
 static struct list containers = LIST_INIT(containers);
 
@@ -42,9 +40,6 @@ static void set_identity(struct container *c, const struct container_config *con
 	c->pids_limit = config->pids_limit;
 	c->ncpus = config->ncpus;
 	c->boot_time = host_realtime_ns();
-	mutex_init(&c->uts_lock, RANK_LEAF);
-	snprintf(c->hostname, sizeof(c->hostname), "%s", config->hostname);
-	snprintf(c->domainname, sizeof(c->domainname), "%s", config->domainname);
 }
 
 /* Unused names, with an inode each of half a KiB, may take a sixteenth of the sentry's memory. */
@@ -66,11 +61,10 @@ int container_new(struct container_config *config, struct container **out, char 
 	dcache_set_limit(dcache_limit());
 	tmpfs_set_memory(config->memory_limit ? min(config->memory_limit, host_total_ram())
 					      : host_total_ram());
-	c->pids = pid_table_new();
+	c->pids = pid_ns_new();
 	loadavg_init(c);
-	c->ipc = ipc_namespace_new();
-	c->net = net_namespace_new();
-	r = container_build_mounts(config, c->ipc, &c->mounts, error);
+	c->ns = nsproxy_new(config->hostname, config->domainname);
+	r = container_build_mounts(config, c->ns->ipc, &c->mounts, error);
 	if (r == 0) {
 		r = pf_zygote_new(&c->zygote);
 		if (r < 0)
@@ -95,10 +89,8 @@ void container_free(struct container *c)
 		pf_zygote_put(c->zygote);
 	if (c->mounts)
 		mount_ns_put(c->mounts);
-	ipc_namespace_put(c->ipc);
-	net_namespace_put(c->net);
-	pid_table_free(c->pids);
-	mutex_destroy(&c->uts_lock);
+	nsproxy_put(c->ns);
+	pid_ns_put(c->pids);
 	account_remove_container(c->sentry_memory);
 	free(c->cgroup_path);
 	free(c->id);

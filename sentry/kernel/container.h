@@ -10,21 +10,18 @@
 #include "sentry/kernel/loadavg.h"
 #include "sentry/kernel/task.h"
 
-struct pid_table;
+struct pid_ns;
+struct ipc_namespace;
 
 struct container {
 	struct list node;
 	char *id;
 	struct pf_zygote *zygote;
 	struct mount_ns *mounts;
-	struct pid_table *pids;
-	struct process *init;  /* pid 1; tasklist */
-	struct mutex uts_lock; /* RANK_LEAF */
-	char hostname[65], domainname[65];
+	struct pid_ns *pids;   /* that of its first tasks, owned; its init is the container's */
+	struct nsproxy *ns;    /* those of its first tasks; owned */
 	capset cap_bound;   /* what root in the container may have */
 	uint64_t boot_time; /* CLOCK_REALTIME ns when it was created */
-	struct ipc_namespace *ipc;
-	struct net_namespace *net;
 	uint64_t memory_limit; /* bytes, 0 none: shown in /proc/meminfo and sysinfo */
 	unsigned int ncpus;
 	uint64_t pids_limit;	/* tasks, 0 none */

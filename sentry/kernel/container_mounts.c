@@ -121,7 +121,7 @@ static int mount_by_type(struct builder *b, const struct container_mount *m, str
 		type = fs_type_find("tmpfs");
 	if (!type)
 		return -ENODEV;
-	return type->mount(m->source, strcmp(type->name, m->type) == 0 ? m->data : "", sb);
+	return type->mount(m->source, strcmp(type->name, m->type) == 0 ? m->data : "", NULL, sb);
 }
 
 static int mount_one(struct builder *b, struct container_mount *m)
@@ -332,7 +332,7 @@ static int mount_overlay(struct superblock *lower, struct superblock **out)
 {
 	const struct fs_type *tmpfs = fs_type_find("tmpfs");
 	struct superblock *upper;
-	int r = tmpfs ? tmpfs->mount("overlay", "mode=0755", &upper) : -ENODEV;
+	int r = tmpfs ? tmpfs->mount("overlay", "mode=0755", NULL, &upper) : -ENODEV;
 
 	if (r < 0)
 		return r;

@@ -16,14 +16,24 @@
 	(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER) |     \
 	 BIT(CAP_FSETID) | BIT(CAP_LINUX_IMMUTABLE) | BIT(CAP_MKNOD) | BIT(CAP_MAC_OVERRIDE))
 
+/* User 0 of c's own namespace; INVALID_ID, which nobody is, where it has none. */
+static uint32_t root_of(const struct cred *c)
+{
+	return user_ns_in(c->user_ns, ID_UID, 0);
+}
+
 static bool has_root(const struct cred *c)
 {
-	return c->uid == 0 || c->euid == 0 || c->suid == 0;
+	uint32_t root = root_of(c);
+
+	return c->uid == root || c->euid == root || c->suid == root;
 }
 
 /* "Effect of user ID changes on capabilities". */
 static void fix_caps(const struct cred *old, struct cred *new)
 {
+	uint32_t root = root_of(old);
+
 	if (new->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
 	if (has_root(old) && !has_root(new)) {
@@ -31,19 +41,21 @@ static void fix_caps(const struct cred *old, struct cred *new)
 			new->permitted = new->effective = 0;
 		new->ambient = 0; /* as prctl(2): cleared whenever root is left behind */
 	}
-	if (old->euid == 0 && new->euid != 0)
+	if (old->euid == root && new->euid != root)
 		new->effective = 0;
-	if (old->euid != 0 && new->euid == 0)
+	if (old->euid != root && new->euid == root)
 		new->effective = new->permitted;
 }
 
 static void fix_fs_caps(const struct cred *old, struct cred *new)
 {
+	uint32_t root = root_of(old);
+
 	if (new->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
-	if (old->fsuid == 0 && new->fsuid != 0)
+	if (old->fsuid == root && new->fsuid != root)
 		new->effective &= ~FS_CAPS;
-	if (old->fsuid != 0 && new->fsuid == 0)
+	if (old->fsuid != root && new->fsuid == root)
 		new->effective |= new->permitted &FS_CAPS;
 }
 
@@ -82,7 +94,7 @@ long cred_set_uid(struct task *t, uint32_t uid)
 	if (uid == KEEP_ID)
 		return -EINVAL;
 	new = cred_dup(old);
-	if (task_capable(t, CAP_SETUID))
+	if (task_ns_capable(t, t->cred->user_ns, CAP_SETUID))
 		new->uid = new->suid = uid;
 	else if (uid != old->uid && uid != old->suid)
 		return refuse(new, -EPERM);
@@ -94,7 +106,7 @@ long cred_set_reuid(struct task *t, uint32_t ruid, uint32_t euid)
 {
 	const struct cred *old = t->cred;
 	struct cred *new = cred_dup(old);
-	bool may = task_capable(t, CAP_SETUID);
+	bool may = task_ns_capable(t, t->cred->user_ns, CAP_SETUID);
 
 	if (ruid != KEEP_ID) {
 		new->uid = ruid;
@@ -123,7 +135,7 @@ long cred_set_resuid(struct task *t, uint32_t ruid, uint32_t euid, uint32_t suid
 	const struct cred *old = t->cred;
 	struct cred *new;
 
-	if (!task_capable(t, CAP_SETUID) &&
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETUID) &&
 	    !(own_uid(old, ruid) && own_uid(old, euid) && own_uid(old, suid)))
 		return -EPERM;
 	new = cred_dup(old);
@@ -145,7 +157,7 @@ long cred_set_fsuid(struct task *t, uint32_t uid)
 
 	if (uid == KEEP_ID || uid == before)
 		return before;
-	if (!own_uid(old, uid) && uid != old->fsuid && !task_capable(t, CAP_SETUID))
+	if (!own_uid(old, uid) && uid != old->fsuid && !task_ns_capable(t, t->cred->user_ns, CAP_SETUID))
 		return before;
 	new = cred_dup(old);
 	new->fsuid = uid;
@@ -162,7 +174,7 @@ long cred_set_gid(struct task *t, uint32_t gid)
 	if (gid == KEEP_ID)
 		return -EINVAL;
 	new = cred_dup(old);
-	if (task_capable(t, CAP_SETGID))
+	if (task_ns_capable(t, t->cred->user_ns, CAP_SETGID))
 		new->gid = new->sgid = gid;
 	else if (gid != old->gid && gid != old->sgid)
 		return refuse(new, -EPERM);
@@ -175,7 +187,7 @@ long cred_set_regid(struct task *t, uint32_t rgid, uint32_t egid)
 {
 	const struct cred *old = t->cred;
 	struct cred *new = cred_dup(old);
-	bool may = task_capable(t, CAP_SETGID);
+	bool may = task_ns_capable(t, t->cred->user_ns, CAP_SETGID);
 
 	if (rgid != KEEP_ID) {
 		new->gid = rgid;
@@ -204,7 +216,7 @@ long cred_set_resgid(struct task *t, uint32_t rgid, uint32_t egid, uint32_t sgid
 	const struct cred *old = t->cred;
 	struct cred *new;
 
-	if (!task_capable(t, CAP_SETGID) &&
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETGID) &&
 	    !(own_gid(old, rgid) && own_gid(old, egid) && own_gid(old, sgid)))
 		return -EPERM;
 	new = cred_dup(old);
@@ -227,7 +239,7 @@ long cred_set_fsgid(struct task *t, uint32_t gid)
 
 	if (gid == KEEP_ID || gid == before)
 		return before;
-	if (!own_gid(old, gid) && gid != old->fsgid && !task_capable(t, CAP_SETGID))
+	if (!own_gid(old, gid) && gid != old->fsgid && !task_ns_capable(t, t->cred->user_ns, CAP_SETGID))
 		return before;
 	new = cred_dup(old);
 	new->fsgid = gid;
@@ -240,7 +252,7 @@ long cred_set_groups_of(struct task *t, const uint32_t *groups, int n)
 	struct cred *new;
 	int r;
 
-	if (!task_capable(t, CAP_SETGID))
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETGID))
 		return -EPERM;
 	new = cred_dup(t->cred);
 	r = cred_set_groups(new, groups, n);
@@ -255,7 +267,7 @@ long cred_set_caps(struct task *t, capset effective, capset permitted, capset in
 	const struct cred *old = t->cred;
 	struct cred *new;
 
-	if (!task_capable(t, CAP_SETPCAP) && (inheritable & ~(old->inheritable | old->permitted)))
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETPCAP) && (inheritable & ~(old->inheritable | old->permitted)))
 		return -EPERM;
 	if (inheritable & ~(old->inheritable | old->bounding))
 		return -EPERM;

@@ -24,8 +24,17 @@ static uint32_t le32(const unsigned char *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* struct vfs_cap_data, revisions 2 and 3 (whose root must be ours: uid 0). */
-static void read_file_caps(struct inode *inode, struct file_caps *out)
+/* struct vfs_cap_data, revisions 2 and 3 (whose root must be that of c's namespace or of one above
+ * it); what the first namespace gave counts there only. */
+static bool root_counts(const struct cred *c, uint32_t root)
+{
+	for (const struct user_ns *u = c->user_ns; u; u = user_ns_parent(u))
+		if (user_ns_in(u, ID_UID, 0) == root)
+			return true;
+	return false;
+}
+
+static void read_file_caps(const struct cred *c, struct inode *inode, struct file_caps *out)
 {
 	const struct xattr_ops *x = inode->ops->xattr;
 	unsigned char d[24];
@@ -39,7 +48,7 @@ static void read_file_caps(struct inode *inode, struct file_caps *out)
 	magic = le32(d);
 	if (!((magic & VFS_CAP_REVISION_MASK) == VFS_CAP_REVISION_2 && n == 20) &&
 	    !((magic & VFS_CAP_REVISION_MASK) == VFS_CAP_REVISION_3 && n == 24 &&
-	      le32(d + 20) == 0))
+	      root_counts(c, le32(d + 20))))
 		return;
 	out->present = true;
 	out->effective = magic & VFS_CAP_FLAGS_EFFECTIVE;
@@ -51,6 +60,10 @@ static void apply_set_ids(struct cred *c, struct inode *inode)
 {
 	uint32_t mode = inode->mode;
 
+	/* Identities that the namespace does not know cannot be taken. */
+	if (!user_ns_has(c->user_ns, ID_UID, inode->uid) ||
+	    !user_ns_has(c->user_ns, ID_GID, inode->gid))
+		return;
 	if (mode & S_ISUID)
 		c->euid = inode->uid;
 	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
@@ -62,6 +75,8 @@ static void apply_set_ids(struct cred *c, struct inode *inode)
 static int gain_caps(struct cred *c, const struct cred *old, const struct file_caps *f,
 		     bool *effective)
 {
+	uint32_t root = user_ns_in(c->user_ns, ID_UID, 0);
+
 	*effective = false;
 	c->permitted = 0;
 	if (f->present) {
@@ -72,11 +87,11 @@ static int gain_caps(struct cred *c, const struct cred *old, const struct file_c
 	}
 	if (c->securebits & SECBIT_NOROOT)
 		return 0;
-	if (f->present && c->uid != 0 && c->euid == 0)
+	if (f->present && c->uid != root && c->euid == root)
 		return 0; /* set-user-ID root with file capabilities: those only */
-	if (c->euid == 0 || c->uid == 0)
+	if (c->euid == root || c->uid == root)
 		c->permitted = old->bounding | old->inheritable;
-	if (c->euid == 0)
+	if (c->euid == root)
 		*effective = true;
 	return 0;
 }
@@ -92,7 +107,9 @@ static void deny_gains(struct cred *c, const struct cred *old)
 int exec_creds(const struct cred *old, struct file *file, bool traced, struct cred **out,
 	       bool *secure)
 {
-	bool trusted = !(file->path.mnt && (file->path.mnt->flags & MS_NOSUID));
+	/* What a user namespace mounted has no say over those above it. */
+	bool trusted = !(file->path.mnt && (file->path.mnt->flags & MS_NOSUID)) &&
+		       user_ns_is_below(old->user_ns, file->inode->sb->user_ns);
 	struct file_caps f = {.present = false};
 	struct cred *c = cred_dup(old);
 	bool effective, set_id, grew;
@@ -101,7 +118,7 @@ int exec_creds(const struct cred *old, struct file *file, bool traced, struct cr
 	if (trusted && !old->no_new_privs)
 		apply_set_ids(c, file->inode);
 	if (trusted)
-		read_file_caps(file->inode, &f);
+		read_file_caps(c, file->inode, &f);
 	r = gain_caps(c, old, &f, &effective);
 	if (r < 0) {
 		cred_put(c);
@@ -118,7 +135,8 @@ int exec_creds(const struct cred *old, struct file *file, bool traced, struct cr
 	c->permitted |= c->ambient;
 	c->effective = effective ? c->permitted : c->ambient;
 	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
-	*secure = set_id || (c->uid != 0 && (effective || (c->permitted & ~c->ambient)));
+	*secure = set_id || (c->uid != user_ns_in(c->user_ns, ID_UID, 0) &&
+			     (effective || (c->permitted & ~c->ambient)));
 	*out = c;
 	return 0;
 }

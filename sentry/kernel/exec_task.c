@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 
@@ -47,7 +48,7 @@ static void become_leader(struct task *t)
 {
 	struct process *p = t->process;
 	struct task *old = p->leader;
-	struct pid_table *pids;
+	struct pid_ns *pids;
 	struct pid *mine;
 
 	if (old == t)
@@ -55,10 +56,11 @@ static void become_leader(struct task *t)
 	pids = t->container->pids;
 	mine = pid_lookup(pids, t->tid);
 	mine->task = NULL;
-	pid_release(pids, mine);
+	pid_release(mine);
 	mutex_lock(&t->sighand->lock);
 	t->start_time = old->start_time;
 	t->tid = p->tgid;
+	t->own_tid = p->own_tgid;
 	old->tid = 0;
 	p->leader = t;
 	mutex_unlock(&t->sighand->lock);

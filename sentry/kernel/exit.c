@@ -8,8 +8,9 @@
  * is free. Nobody waits for a process without a parent (the container's init, an
  * exec session): it reaps itself.
  *
- * When the container's init goes, it kills everybody else in the container and
- * waits until they are gone, and only then becomes a zombie.
+ * When the init of a pid namespace (and so of a container) goes, it kills
+ * everybody else in it and waits until they are gone, and only then becomes a
+ * zombie.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/session.h"
@@ -146,30 +148,39 @@ static void leave_files(struct task *t)
 {
 	struct fdtable *files;
 	struct fs_context *fs;
+	struct nsproxy *ns;
+	struct pid_ns *pids;
 
 	mutex_lock(&t->alloc_lock);
 	files = t->files;
 	fs = t->fs;
+	ns = t->ns;
+	pids = t->pids_for_children;
+	t->pids_for_children = NULL;
 	t->files = NULL;
 	t->fs = NULL;
+	t->ns = NULL;
 	mutex_unlock(&t->alloc_lock);
 	if (files)
 		fdtable_put(files);
 	if (fs)
 		fs_context_put(fs);
+	nsproxy_put(ns);
+	pid_ns_put(pids);
 }
 
 /* --- family -------------------------------------------------------------------------------------- */
 
-/* Who takes p's children: the next subreaper among its ancestors, or init. */
+/* Who takes p's children: the next subreaper among its ancestors in its pid namespace, or the
+ * namespace's init. */
 static struct process *find_reaper(struct process *p)
 {
 	struct process *r;
 
-	for (r = p->parent; r; r = r->parent)
+	for (r = p->parent; r && r->pids == p->pids; r = r->parent)
 		if (r->is_subreaper && !r->exiting)
 			return r;
-	r = p->container->init;
+	r = p->pids->init;
 	return r == p ? NULL : r;
 }
 
@@ -202,8 +213,8 @@ static void send_exit_signal(struct process *p)
 
 	process_times_locked(p, &user, &system);
 	info.si_signo = p->exit_signal;
-	info.si_pid = p->tgid;
-	info.si_uid = p->leader->cred->uid;
+	info.si_pid = pid_show_locked(p->parent->pids, p->tgid);
+	info.si_uid = process_show_uid_locked(p->parent, p->leader->cred->uid);
 	info.si_utime = (clock_t)(user / (NSEC_PER_SEC / 100));
 	info.si_stime = (clock_t)(system / (NSEC_PER_SEC / 100));
 	if (WIFSIGNALED(status)) {
@@ -318,7 +329,7 @@ static void release_tid(struct container *c, struct task *t)
 	if (!pid || pid->task != t)
 		return;
 	pid->task = NULL;
-	pid_release(c->pids, pid);
+	pid_release(pid);
 }
 
 static void unlist(struct process *p, struct task *t)
@@ -351,10 +362,11 @@ void process_reap_locked(struct process *p)
 	list_del(&p->sibling);
 	p->parent = NULL;
 	unlist(p, p->leader); /* the last use of the number, unless a group has it */
-	if (c->init == p)
-		c->init = NULL;
-	else if (c->init && c->init->exiting && c->init->exec_task)
-		task_kick(c->init->exec_task); /* end_container counts us */
+	if (p->pids->init == p)
+		p->pids->init = NULL;
+	for (struct pid_ns *ns = p->pids; ns; ns = ns->parent)
+		if (ns->over && ns->init && ns->init->exec_task)
+			task_kick(ns->init->exec_task); /* end_namespace counts us */
 	process_put(p);
 }
 
@@ -434,23 +446,25 @@ static bool stop_signals(struct task *t)
 	last = --p->live_threads == 0;
 	last_stopped = signal_leave_stop_locked(t) && !p->group_exit && !last;
 	signal_retarget_locked(t, ~t->blocked);
-	if (last && p == p->container->init)
-		p->exiting = true; /* takes no new members: see reserve_pid */
+	if (last && p == p->pids->init) {
+		p->exiting = true;
+		p->pids->over = true; /* takes no new members: see pid_alloc */
+	}
 	mutex_unlock(&t->sighand->lock);
 	if (last_stopped)
 		signal_notify_parent_locked(p, CLD_STOPPED, p->group_stop_signal);
 	return last;
 }
 
-/* --- the end of a container --------------------------------------------------------------------------- */
+/* --- the end of a pid namespace ------------------------------------------------------------------------ */
 
-/* SIGKILL to everyone but `except`; how many others there are. */
-static int kill_others(struct container *c, struct process *except, int sig)
+/* SIGKILL to everyone that ns sees but `except`; how many others there are. */
+static int kill_others(struct pid_ns *ns, struct process *except, int sig)
 {
 	struct pid *pid;
 	int n = 0;
 
-	for (pid = pid_next(c->pids, 1); pid; pid = pid_next(c->pids, pid->nr + 1)) {
+	for (pid = pid_next(ns, 1); pid; pid = pid_next(ns, pid_nr_in(pid, ns) + 1)) {
 		struct process *p = pid->process;
 
 		if (!p || p == except || p->passive)
@@ -472,10 +486,9 @@ static void reap_children(struct process *init)
 			process_reap_locked(p);
 }
 
-/* The last thread of init: takes the container along. */
-static void end_container(struct task *t)
+/* The last thread of an init: takes its namespace along, or the container. */
+static void end_namespace(struct task *t)
 {
-	struct container *c = t->container;
 	struct process *init = t->process;
 	int left;
 
@@ -487,7 +500,7 @@ static void end_container(struct task *t)
 		/* An exited tracee would wait for its tracer, and we for it. */
 		ptrace_release_tracees_locked(t);
 		reap_children(init);
-		left = kill_others(c, init, SIGKILL);
+		left = kill_others(init->pids, init, SIGKILL);
 		mutex_unlock(&tasklist);
 		if (left)
 			sleeper_sleep(t->sleeper, host_monotonic_ns() + 10 * NSEC_PER_MSEC);
@@ -503,7 +516,7 @@ void container_kill(struct container *c, int sig)
 
 	do {
 		mutex_lock(&tasklist);
-		left = kill_others(c, NULL, sig);
+		left = kill_others(c->pids, NULL, sig);
 		mutex_unlock(&tasklist);
 		if (sig != SIGKILL)
 			return;
@@ -542,8 +555,8 @@ void task_finish(struct task *t)
 	if (last)
 		leave_session(t);
 	leave_files(t);
-	if (last && p == p->container->init)
-		end_container(t);
+	if (last && p == p->pids->init)
+		end_namespace(t);
 	task_leave_thread(t);
 	leave_tree(t);
 }

@@ -103,7 +103,7 @@ void futex_waiter_init(struct futex_waiter *w, struct task *t, const struct fute
 				   .kind = kind,
 				   .bitset = bitset,
 				   .sleeper = t->sleeper,
-				   .tid = t->tid,
+				   .tid = t->own_tid,
 				   .space = t->container};
 	list_init(&w->node);
 	atomic_init(&w->state, FUTEX_QUEUED);

@@ -28,6 +28,7 @@
  * first come, first served.
  */
 #include "sentry/kernel/futex_internal.h"
+#include "sentry/kernel/tasklist.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -113,7 +114,7 @@ enum owner_state { OWNER_ALIVE, OWNER_EXITING, OWNER_GONE };
 
 static enum owner_state owner_state(struct task *t, int tid)
 {
-	struct task *owner = task_find(t->container, tid);
+	struct task *owner = task_find(task_pids(t), tid);
 	enum owner_state state = OWNER_ALIVE;
 	uint64_t robust;
 
@@ -206,7 +207,7 @@ static void set_owner(struct task *t, struct futex_waiter *w, int owner)
 static long wait_for_lock(struct task *t, struct futex_waiter *w, const struct futex_key *key,
 			  int heir_of, uint64_t deadline)
 {
-	struct pi_claim c = {t, w->lock, t->tid, heir_of, key, w};
+	struct pi_claim c = {t, w->lock, t->own_tid, heir_of, key, w};
 	long r;
 
 	do {
@@ -246,7 +247,7 @@ static long lock_pi_wait(struct task *t, uaddr addr, const struct futex_key *key
 /* FUTEX_TRYLOCK_PI also takes a lock whose owner died, which user space cannot. */
 static long trylock_pi(struct task *t, uaddr addr, const struct futex_key *key)
 {
-	struct pi_claim c = {t, addr, t->tid, 0, key, NULL};
+	struct pi_claim c = {t, addr, t->own_tid, 0, key, NULL};
 	int r, tries = TRIES;
 	uint32_t word;
 
@@ -254,7 +255,7 @@ static long trylock_pi(struct task *t, uaddr addr, const struct futex_key *key)
 		r = pf_space_load32(t->mm->space, addr, &word);
 		if (r)
 			return r;
-		if ((word & FUTEX_TID_MASK) == (uint32_t)t->tid)
+		if ((word & FUTEX_TID_MASK) == (uint32_t)t->own_tid)
 			return -EDEADLK;
 		if (word & FUTEX_TID_MASK)
 			return -EWOULDBLOCK;
@@ -284,7 +285,7 @@ static int hand_over(struct task *t, uaddr addr, struct futex_waiter *w)
 
 	do {
 		r = pf_space_load32(t->mm->space, addr, &word);
-		if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->tid)
+		if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->own_tid)
 			r = -EINVAL;
 		if (!r)
 			r = swap_word(t, addr, word, (uint32_t)w->tid | FUTEX_WAITERS);
@@ -306,7 +307,7 @@ long futex_unlock_pi(struct task *t, uaddr addr, bool private)
 	if (r)
 		return r;
 	r = pf_space_load32(t->mm->space, addr, &word);
-	if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->tid)
+	if (!r && (word & FUTEX_TID_MASK) != (uint32_t)t->own_tid)
 		r = -EPERM;
 	if (!r) {
 		w = claim_first(&key);
@@ -498,7 +499,7 @@ static void orphan_locked(struct futex_bucket *b, struct task *t)
 	if (!b->waiters.next)
 		return;
 	list_for_each (w, &b->waiters, node) {
-		if (w->kind != FUTEX_KIND_PI || w->owner != t->tid || w->space != t->container)
+		if (w->kind != FUTEX_KIND_PI || w->owner != t->own_tid || w->space != t->container)
 			continue;
 		atomic_store(&w->orphan, true);
 		sleeper_wake(w->sleeper);

@@ -27,7 +27,7 @@ static bool lock_left(struct task *t, uaddr addr, bool pi, bool pending)
 		/* Unlocked already, but died before it could wake: wake in its place. */
 		if (pending && !pi && !word)
 			futex_wake_addr(t->mm, addr, 1);
-		if ((word & FUTEX_TID_MASK) != (uint32_t)t->tid)
+		if ((word & FUTEX_TID_MASK) != (uint32_t)t->own_tid)
 			return true;
 		dead = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
 		if (pf_thread_cmpxchg32(t->pt, addr, word, dead, &seen))

@@ -114,9 +114,12 @@ void process_add_thread_locked(struct process *p, struct task *t, struct pid *pi
 void process_link_locked(struct process *p, struct process *parent, uint64_t parent_serial);
 /* The end of a task whose gate said GATE_ABORT. */
 void task_abort(struct task *t);
-/* A number for a new task; NULL with *err if there is none, or init is gone. */
-struct pid *pid_reserve(struct container *c, int set_tid, int *err);
-void pid_unreserve(struct container *c, struct pid *pid);
+/* A number for a new task, as pid_alloc. */
+struct pid *pid_reserve(struct pid_ns *ns, const int *set_tid, size_t n, int *err);
+void pid_unreserve(struct pid *pid);
+
+/* A user's identity as p's user namespace shows it (INVALID_ID shows as 65534); tasklist held. */
+uint32_t process_show_uid_locked(struct process *p, uint32_t uid);
 
 /* --- exit.c --- */
 /* Threads of p were told to exit: if some do not come out of the guest soon, their stub is killed.

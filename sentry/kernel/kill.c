@@ -18,7 +18,7 @@ static int kill_one(struct task *t, struct process *p, int sig, const siginfo_t 
 
 static int kill_pid(struct task *t, int nr, int sig, const siginfo_t *info)
 {
-	struct pid *pid = pid_lookup(t->container->pids, nr);
+	struct pid *pid = pid_lookup(task_pids(t), nr);
 
 	if (!pid || (!pid->process && !pid->task))
 		return -ESRCH;
@@ -43,11 +43,11 @@ static int kill_pgrp(struct task *t, struct pgrp *g, int sig, const siginfo_t *i
 /* Everybody but init and the caller. */
 static int kill_all(struct task *t, int sig, const siginfo_t *info)
 {
-	struct pid_table *pids = t->container->pids;
+	struct pid_ns *pids = task_pids(t);
 	struct pid *pid;
 	int r = 0, n = 0;
 
-	for (pid = pid_next(pids, 2); pid; pid = pid_next(pids, pid->nr + 1)) {
+	for (pid = pid_next(pids, 2); pid; pid = pid_next(pids, pid_nr_in(pid, pids) + 1)) {
 		int one;
 
 		if (!pid->process || pid->process == t->process)
@@ -62,6 +62,8 @@ static int kill_all(struct task *t, int sig, const siginfo_t *info)
 
 int signal_kill(struct task *t, int pid, int sig, const siginfo_t *info)
 {
+	struct pid *group;
+
 	if (sig < 0 || sig > KNSIG)
 		return -EINVAL;
 	if (pid == INT32_MIN)
@@ -72,8 +74,8 @@ int signal_kill(struct task *t, int pid, int sig, const siginfo_t *info)
 		return kill_pid(t, pid, sig, info);
 	if (pid == -1)
 		return kill_all(t, sig, info);
-	return kill_pgrp(t, pid ? pgrp_find_locked(t->container, -pid) : t->process->pgrp, sig,
-			 info);
+	group = pid ? pid_lookup(task_pids(t), -pid) : NULL;
+	return kill_pgrp(t, pid ? group ? group->pgrp : NULL : t->process->pgrp, sig, info);
 }
 
 int signal_tgkill(struct task *t, int tgid, int tid, int sig, const siginfo_t *info)
@@ -84,8 +86,8 @@ int signal_tgkill(struct task *t, int tgid, int tid, int sig, const siginfo_t *i
 		return -EINVAL;
 	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
-	pid = pid_lookup(t->container->pids, tid);
-	if (!pid || !pid->task || (tgid > 0 && pid->task->process->tgid != tgid))
+	pid = pid_lookup(task_pids(t), tid);
+	if (!pid || !pid->task || (tgid > 0 && pid_show_locked(task_pids(t), pid->task->process->tgid) != tgid))
 		return -ESRCH;
 	if (sig < 0 || sig > KNSIG)
 		return -EINVAL;

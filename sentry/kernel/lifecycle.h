@@ -10,7 +10,8 @@ struct clone_args_k {
 	uaddr stack; /* the child's rsp, or NULL */
 	uaddr parent_tid, child_tid, pidfd;
 	uint64_t tls;
-	int set_tid; /* 0: any */
+	const int *set_tid; /* numbers wanted, the innermost namespace's first */
+	size_t n_set_tid;
 };
 /* clone(2), clone3(2), fork, vfork: the child's tid or -errno. */
 long task_clone(struct task *parent, const struct clone_args_k *args);

@@ -15,11 +15,11 @@ static int check_creds(const struct cred *c, const struct cred *t, unsigned int 
 {
 	capset caps = mode & ACCESS_FSCREDS ? c->effective : c->permitted;
 
-	if (cred_capable(c, CAP_SYS_PTRACE))
+	if (cred_ns_capable(c, t->user_ns, CAP_SYS_PTRACE))
 		return 0;
 	if (!same_ids(c, t, mode) || dumpable != 1)
 		return -EPERM;
-	return t->permitted & ~caps ? -EPERM : 0;
+	return c->user_ns != t->user_ns || (t->permitted & ~caps) ? -EPERM : 0;
 }
 
 int ptrace_may_access(struct task *caller, struct task *target, unsigned int mode)

@@ -9,6 +9,7 @@
  * under it. A queued entry holds a reference on its timer.
  */
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/tasklist.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -184,7 +185,7 @@ static int check_event(struct task *t, const struct timer_event *e, struct task 
 		return -EINVAL;
 	if (!(e->notify & SIGEV_THREAD_ID))
 		return 0;
-	*target = task_find(t->container, e->tid);
+	*target = task_find(task_pids(t), e->tid);
 	if (*target && (*target)->process == t->process && kind == SIGEV_SIGNAL)
 		return 0;
 	if (*target)

@@ -8,6 +8,7 @@
  * Relations and stops are under tasklist.
  */
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/tasklist.h"
 
 #include <errno.h>
 #include <string.h>
@@ -93,8 +94,8 @@ static void notify_tracer(struct task *t, int why, int status)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = SIGCHLD;
 	info.si_code = why;
-	info.si_pid = t->tid;
-	info.si_uid = t->cred->uid;
+	info.si_pid = pid_show_locked(tracer->pids, t->tid);
+	info.si_uid = process_show_uid_locked(tracer, t->cred->uid);
 	info.si_status = status;
 	mutex_lock(&tracer->sighand->lock);
 	a = &tracer->sighand->action[SIGCHLD - 1];
@@ -222,8 +223,8 @@ static siginfo_t trap_info(struct task *t, int code)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = SIGTRAP;
 	info.si_code = code;
-	info.si_pid = t->tid;
-	info.si_uid = t->cred->uid;
+	info.si_pid = t->own_tid;
+	info.si_uid = task_show_uid(t, t->cred->uid);
 	return info;
 }
 
@@ -245,7 +246,7 @@ int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info)
 		memset(info, 0, sizeof(*info));
 		info->si_signo = deliver;
 		info->si_code = SI_USER;
-		info->si_pid = t->ptrace->tracer_tid;
+		info->si_pid = task_show_pid(t, t->ptrace->tracer_tid);
 	} else if (t->ptrace->has_info) {
 		*info = t->ptrace->info; /* PTRACE_SETSIGINFO */
 	}
@@ -274,6 +275,15 @@ void ptrace_event(struct task *t, int event, uint64_t message)
 	event_stop(t, event, SIGTRAP, event == PTRACE_EVENT_EXIT);
 }
 
+void ptrace_event_task(struct task *t, int event, int tid)
+{
+	mutex_lock(&tasklist);
+	if (ptrace_is_traced(t))
+		tid = pid_show_locked(t->ptrace->tracer->pids, tid);
+	mutex_unlock(&tasklist);
+	ptrace_event(t, event, (uint64_t)tid);
+}
+
 void ptrace_exec(struct task *t, int old_tid)
 {
 	struct ptrace_state *st = t->ptrace;
@@ -281,7 +291,7 @@ void ptrace_exec(struct task *t, int old_tid)
 	if (!ptrace_is_traced(t))
 		return;
 	if (st->options & PTRACE_O_TRACEEXEC)
-		ptrace_event(t, PTRACE_EVENT_EXEC, (uint64_t)old_tid);
+		ptrace_event_task(t, PTRACE_EVENT_EXEC, old_tid);
 	else if (!st->seized)
 		inject(t, SIGTRAP);
 }
@@ -478,7 +488,7 @@ static bool fits(struct task *t, const struct wait_request *req, struct ptrace_s
 
 static void fill(struct wait_result *out, struct task *t, int code, int status)
 {
-	out->pid = t->tid;
+	out->pid = pid_show_locked(t->ptrace->tracer->pids, t->tid);
 	out->uid = (int)t->cred->uid;
 	out->code = code;
 	out->status = status;

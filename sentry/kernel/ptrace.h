@@ -29,6 +29,8 @@ ssize_t ptrace_poke_mm(struct task *t, struct mm *mm, uaddr to, const void *from
 int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info);
 /* PTRACE_EVENT_*: if the tracer asked for this event. Cheap otherwise. */
 void ptrace_event(struct task *t, int event, uint64_t message);
+/* The same about a task, by its number in the container: the tracer is told its own. */
+void ptrace_event_task(struct task *t, int event, int tid);
 /* A filter said SECCOMP_RET_TRACE: false if no tracer asked for that. */
 bool ptrace_seccomp_event(struct task *t, uint32_t data);
 /* PTRACE_INTERRUPT, an attach's SIGSTOP, or a group stop (sig) of a seized task. */

@@ -16,6 +16,7 @@
 #include "common/mem.h"
 #include "sentry/abi/sigframe.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/may_access.h"
 #include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/usermem.h"
@@ -705,7 +706,7 @@ long ptrace_request(struct task *t, unsigned int request, int pid, uint64_t addr
 
 	if (request == PTRACE_TRACEME)
 		return traceme(t);
-	rq.t = task_find(t->container, pid);
+	rq.t = task_find(task_pids(t), pid);
 	if (!rq.t)
 		return -ESRCH;
 	r = do_request(&rq, request);

@@ -8,6 +8,7 @@
  * unavailable.
  */
 #include "sentry/kernel/seccomp.h"
+#include "sentry/kernel/tasklist.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -273,7 +274,7 @@ static int find_odd_thread(struct task *t)
 		if (other != t && !other->exited &&
 		    (other->seccomp_mode == SECCOMP_MODE_STRICT ||
 		     !is_ancestor(other->seccomp, t->seccomp)))
-			return other->tid;
+			return task_show_pid(t, other->tid);
 	return 0;
 }
 
@@ -349,7 +350,7 @@ long seccomp_set_filter(struct task *t, unsigned int flags, uaddr fprog)
 	r = read_filter(t, fprog, &f);
 	if (r < 0)
 		return r;
-	r = t->cred->no_new_privs || task_capable(t, CAP_SYS_ADMIN) ? attach(t, flags, f) : -EACCES;
+	r = t->cred->no_new_privs || task_ns_capable(t, t->cred->user_ns, CAP_SYS_ADMIN) ? attach(t, flags, f) : -EACCES;
 	if (r != 0)
 		charged_free(f);
 	return r;

@@ -70,19 +70,17 @@ void process_join_pgrp_locked(struct process *p, struct pgrp *g)
 /* The last group of a session takes the session's number along. */
 static void session_check_empty(struct session *s)
 {
-	struct pid_table *pids = s->container->pids;
-	struct pid *pid = pid_lookup(pids, s->id);
+	struct pid *pid = pid_lookup(s->container->pids, s->id);
 
 	if (!list_empty(&s->groups) || !pid || pid->session != s)
 		return;
 	pid->session = NULL;
-	pid_release(pids, pid);
+	pid_release(pid);
 }
 
 void process_leave_pgrp_locked(struct process *p)
 {
 	struct pgrp *g = p->pgrp;
-	struct pid_table *pids = p->container->pids;
 	struct pid *pid;
 
 	if (!g)
@@ -92,9 +90,9 @@ void process_leave_pgrp_locked(struct process *p)
 	p->session = NULL;
 	if (!list_empty(&g->members))
 		return;
-	pid = pid_lookup(pids, g->id);
+	pid = pid_lookup(p->container->pids, g->id);
 	pid->pgrp = NULL;
-	pid_release(pids, pid);
+	pid_release(pid);
 	list_del(&g->session_node);
 	session_check_empty(g->session);
 	session_put(g->session);

@@ -161,18 +161,55 @@ static const siginfo_t *info_or_kernel(const siginfo_t *info, int sig, siginfo_t
 	return buf;
 }
 
+uint32_t process_show_uid_locked(struct process *p, uint32_t uid)
+{
+	struct cred *cred;
+
+	if (!p->leader)
+		return OVERFLOW_ID;
+	cred = task_get_cred(p->leader);
+	uid = user_ns_show(cred->user_ns, ID_UID, uid);
+	cred_put(cred);
+	return uid;
+}
+
+/*
+ * What kill(2) and its kin say of the sender, as p's namespaces see it. True: it comes from a pid
+ * namespace above, so that it counts even for an init.
+ */
+static bool localize(struct process *p, const siginfo_t **info, siginfo_t *buf)
+{
+	struct task *sender = task_current();
+	int code = (*info)->si_code;
+	bool above;
+
+	if (!sender || (code != SI_USER && code != SI_TKILL && code != SI_QUEUE))
+		return false;
+	above = !pid_ns_is_below(sender->process->pids, p->pids);
+	if (!above && sender->cred->user_ns == &user_ns_first && !p->pids->level)
+		return false;
+	*buf = **info;
+	buf->si_uid = process_show_uid_locked(p, buf->si_uid);
+	if (above)
+		buf->si_pid = 0;
+	*info = buf;
+	return above;
+}
+
 static int send(struct process *p, struct task *t, int sig, const siginfo_t *given)
 {
 	struct task *target = t ? t : p->leader;
-	bool continued;
+	bool continued, force = !given;
 	siginfo_t buf;
 	int r = 0;
 
 	mutex_assert_held(&tasklist);
 	if (p->zombie || !target || (t && t->exited))
 		return 0;
+	if (given)
+		force = localize(p, &given, &buf);
 	mutex_lock(&p->sighand->lock);
-	if (prepare(p, target, sig, !given, &continued)) {
+	if (prepare(p, target, sig, force, &continued)) {
 		r = sigpending_add(t ? &t->pending : &p->pending, p, sig,
 				   info_or_kernel(given, sig, &buf));
 		waitq_wake(&p->sighand->signalfd_wq, POLLIN);
@@ -300,8 +337,8 @@ void signal_notify_parent_locked(struct process *p, int why, int status)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = SIGCHLD;
 	info.si_code = why;
-	info.si_pid = p->tgid;
-	info.si_uid = p->leader->cred->uid;
+	info.si_pid = pid_show_locked(parent->pids, p->tgid);
+	info.si_uid = process_show_uid_locked(parent, p->leader->cred->uid);
 	info.si_status = status;
 	info.si_utime = (clock_t)(user / (NSEC_PER_SEC / 100));
 	info.si_stime = (clock_t)(system / (NSEC_PER_SEC / 100));
@@ -425,7 +462,7 @@ siginfo_t signal_info_user(struct task *t, int sig)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = sig;
 	info.si_code = SI_USER;
-	info.si_pid = t->process->tgid;
+	info.si_pid = t->process->own_tgid;
 	info.si_uid = t->cred->uid;
 	return info;
 }
@@ -437,10 +474,10 @@ bool signal_permitted_locked(struct task *from, struct process *to, int sig)
 	bool ok;
 
 	mutex_assert_held(&tasklist);
-	if (to == from->process || task_capable(from, CAP_KILL) || !to->leader)
+	if (to == from->process || !to->leader)
 		return true;
 	target = task_get_cred(to->leader);
-	ok = c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
+	ok = cred_ns_capable(c, target->user_ns, CAP_KILL) || c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
 	     c->uid == target->uid;
 	cred_put(target);
 	return ok || (sig == SIGCONT && from->process->session == to->session);

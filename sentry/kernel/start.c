@@ -10,6 +10,7 @@
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/session.h"
 
 struct start_request {
@@ -110,7 +111,8 @@ static struct task *make_task(const struct task_start *s, struct start_request *
 	struct process *p = process_new(s->container, sighand_new());
 	struct task *t = task_new(p);
 
-	p->tgid = t->tid = nr;
+	p->tgid = t->tid = p->own_tgid = t->own_tid = nr;
+	p->pids = pid_ns_get(s->container->pids);
 	p->oom_score_adj = s->oom_score_adj;
 	p->exit_signal = SIGCHLD;
 	memcpy(p->limits, s->limits, sizeof(p->limits));
@@ -118,6 +120,8 @@ static struct task *make_task(const struct task_start *s, struct start_request *
 	t->files = fdtable_new();
 	t->fs = fs_context_new(s->container->mounts);
 	t->fs->umask = s->umask;
+	t->ns = nsproxy_get(s->container->ns);
+	t->pids_for_children = pid_ns_get(s->container->pids);
 	container_cpu_mask(s->container, t->affinity);
 	t->birth = NEW(struct task_birth);
 	t->birth->load = load;
@@ -143,8 +147,8 @@ static int publish(const struct task_start *start, struct task *t, struct pid *p
 	process_join_pgrp_locked(p, pgrp_new_locked(c, p->tgid, s));
 	if (under_init) {
 		process_link_locked(p, c->init, c->init->leader->serial);
-	} else if (!c->init) {
-		c->init = p;
+	} else if (!c->pids->init) {
+		c->pids->init = p;
 		p->unkillable = true;
 	}
 	mutex_unlock(&tasklist);
@@ -156,16 +160,16 @@ static int publish(const struct task_start *start, struct task *t, struct pid *p
 
 static struct pid *first_pid(struct container *c, int *err)
 {
-	struct pid *pid = pid_reserve(c, 0, err);
+	struct pid *pid = pid_reserve(c->pids, NULL, 0, err);
 	bool first;
 
 	if (!pid)
 		return NULL;
 	mutex_lock(&tasklist);
-	first = !c->init;
+	first = !c->pids->init;
 	mutex_unlock(&tasklist);
 	if (first && pid->nr != 1) { /* its init has come and gone */
-		pid_unreserve(c, pid);
+		pid_unreserve(pid);
 		*err = -ESRCH;
 		return NULL;
 	}
@@ -176,8 +180,10 @@ static struct pid *first_pid(struct container *c, int *err)
 static void forget_pid(struct container *c, int nr)
 {
 	SCOPED_LOCK(&tasklist);
-	if (nr == 1)
+	if (nr == 1) {
 		pid_set_last(c->pids, 0);
+		c->pids->over = false;
+	}
 }
 
 /* Until the thread has told us the outcome; it uses rq until then. */
@@ -208,9 +214,13 @@ static void discard(struct task *t)
 {
 	fdtable_put(t->files);
 	fs_context_put(t->fs);
+	nsproxy_put(t->ns);
+	pid_ns_put(t->pids_for_children);
 	free(t->birth);
 	t->files = NULL;
 	t->fs = NULL;
+	t->ns = NULL;
+	t->pids_for_children = NULL;
 	t->birth = NULL;
 }
 
@@ -238,7 +248,7 @@ int task_start(const struct task_start *s, struct process **out)
 	if (r < 0) {
 		if (!rq.done) { /* its thread never was */
 			discard(t);
-			pid_unreserve(c, pid);
+			pid_unreserve(pid);
 		}
 		forget_pid(c, nr);
 		process_put(p);

@@ -94,7 +94,7 @@ void task_put(struct task *t)
 {
 	if (!t || !ref_put(&t->ref))
 		return;
-	assert(!t->pt && !t->mm && !t->files && !t->fs);
+	assert(!t->pt && !t->mm && !t->files && !t->fs && !t->ns);
 	sigpending_flush(&t->pending, t->process);
 	task_free_extras(t);
 	cred_put(t->cred);
@@ -140,6 +140,7 @@ void process_put(struct process *p)
 	sigpending_flush(&p->pending, p);
 	sighand_put(p->sighand);
 	process_timers_free(p);
+	pid_ns_put(p->pids);
 	waitq_destroy(&p->wait_wq);
 	waitq_destroy(&p->pidfd_wq);
 	mutex_destroy(&p->limit_lock);
@@ -201,18 +202,18 @@ void task_set_comm(struct task *t, const char *comm)
 
 /* --- lookups ----------------------------------------------------------------------------- */
 
-struct task *task_find(struct container *c, int tid)
+struct task *task_find(struct pid_ns *ns, int tid)
 {
 	SCOPED_LOCK(&tasklist);
-	struct pid *pid = pid_lookup(c->pids, tid);
+	struct pid *pid = pid_lookup(ns, tid);
 
 	return pid && pid->task ? task_get(pid->task) : NULL;
 }
 
-struct process *process_find(struct container *c, int tgid)
+struct process *process_find(struct pid_ns *ns, int tgid)
 {
 	SCOPED_LOCK(&tasklist);
-	struct pid *pid = pid_lookup(c->pids, tgid);
+	struct pid *pid = pid_lookup(ns, tgid);
 
 	return pid && pid->process ? process_get(pid->process) : NULL;
 }
@@ -224,6 +225,18 @@ struct process *process_next(struct container *c, int from)
 	for (struct pid *pid = pid_next(c->pids, from); pid; pid = pid_next(c->pids, pid->nr + 1))
 		if (pid->process)
 			return process_get(pid->process);
+	return NULL;
+}
+
+struct process *process_next_in(struct pid_ns *ns, int from, int *nr)
+{
+	SCOPED_LOCK(&tasklist);
+
+	for (struct pid *pid = pid_next(ns, from); pid; pid = pid_next(ns, *nr + 1)) {
+		*nr = pid_nr_in(pid, ns);
+		if (pid->process)
+			return process_get(pid->process);
+	}
 	return NULL;
 }
 

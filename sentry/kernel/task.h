@@ -38,6 +38,8 @@ struct pgrp;
 struct vfork_wait;
 struct task_birth;
 struct guest_seccomp;
+struct nsproxy;
+struct pid_ns;
 
 /* Signals waiting for a task or a process: the set, and queued siginfo. */
 struct sigpending {
@@ -75,6 +77,7 @@ struct task {
 	struct guest_access access; /* how fs/ and net/ reach this caller's memory */
 	int tid;		    /* in the container's pid namespace; execve of a non-leader
 				     * changes it, under tasklist */
+	int own_tid;		    /* in its own pid namespace; changes as tid does */
 	uint64_t serial;	    /* unique in the sentry for ever; immutable */
 	struct process *process;    /* immutable but for execve of a non-leader; owned */
 	struct list thread_node;    /* in process->threads; tasklist and sighand->lock */
@@ -86,7 +89,9 @@ struct task {
 	struct sighand *sighand;     /* borrowed from process; immutable but for execve */
 	struct cred *cred;	     /* own to write; others: task_get_cred */
 	struct cred *former_cred;    /* what `cred` was: see seccomp.c; owned */
-	struct mutex alloc_lock;     /* RANK_LEAF: guards the six pointers above for others */
+	struct nsproxy *ns; /* own, others: task_get_namespaces; NULL once exited */
+	struct pid_ns *pids_for_children; /* own, others under alloc_lock; NULL once exited */
+	struct mutex alloc_lock;     /* RANK_LEAF: guards the eight pointers above for others */
 	struct container *container; /* immutable; borrowed */
 	struct account *payer;	     /* immutable; of the task and its thread */
 
@@ -157,10 +162,12 @@ struct task {
 
 struct process {
 	struct refcount ref;
-	int tgid; /* immutable */
+	int tgid;	     /* immutable; in the container's pid namespace */
+	int own_tgid;	     /* immutable; in its own */
+	struct pid_ns *pids; /* immutable; its own; owned */
 	struct container *container;
 	struct sighand *sighand; /* owned; changes in execve only, under tasklist */
-	bool unkillable;	 /* pid 1: default actions do not apply; immutable */
+	bool unkillable;	 /* pid 1 of a namespace: default actions do not apply; immutable */
 	bool passive;		 /* an init without a program (init.c); immutable */
 
 	/* tasklist; threads, nthreads and live_threads change under sighand->lock too */
@@ -221,13 +228,15 @@ struct fdtable *task_get_files(struct task *t);
 struct fs_context *task_get_fs(struct task *t);
 struct cred *task_get_cred(struct task *t); /* never NULL */
 
-/* By number in the container's pid namespace; owned, or NULL. */
-struct task *task_find(struct container *c, int tid);
-struct process *process_find(struct container *c, int tgid);
+/* By number in a pid namespace (task_pids: as the caller means it); owned, or NULL. */
+struct task *task_find(struct pid_ns *ns, int tid);
+struct process *process_find(struct pid_ns *ns, int tgid);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 /* Every process of the container, by rising tgid: the first with tgid >= from; owned. */
 struct process *process_next(struct container *c, int from);
+/* Every process that a namespace sees, by rising number in it, which *nr is set to; owned. */
+struct process *process_next_in(struct pid_ns *ns, int from, int *nr);
 /* Threads of a process: the first with tid >= from; owned, or NULL. */
 struct task *process_next_task(struct process *p, int from);
 
@@ -256,6 +265,28 @@ void task_set_cred(struct task *t, struct cred *cred);
 static inline bool task_capable(struct task *t, int cap)
 {
 	return cred_capable(t->cred, cap);
+}
+static inline bool task_ns_capable(struct task *t, const struct user_ns *ns, int cap)
+{
+	return cred_ns_capable(t->cred, ns, cap);
+}
+
+/* Identities at the border: as t's user namespace shows and knows them (INVALID_ID: it does not). */
+static inline uint32_t task_show_uid(const struct task *t, uint32_t uid)
+{
+	return user_ns_show(t->cred->user_ns, ID_UID, uid);
+}
+static inline uint32_t task_show_gid(const struct task *t, uint32_t gid)
+{
+	return user_ns_show(t->cred->user_ns, ID_GID, gid);
+}
+static inline uint32_t task_take_uid(const struct task *t, uint32_t uid)
+{
+	return user_ns_in(t->cred->user_ns, ID_UID, uid);
+}
+static inline uint32_t task_take_gid(const struct task *t, uint32_t gid)
+{
+	return user_ns_in(t->cred->user_ns, ID_GID, gid);
 }
 void task_get_comm(struct task *t, char comm[16]);
 void task_set_comm(struct task *t, const char *comm);

@@ -137,9 +137,10 @@ static bool eligible(struct task *t, const struct wait_request *req, struct proc
 	return (req->options & __WALL) || is_clone == !!(req->options & __WCLONE);
 }
 
-static void fill(struct wait_result *out, struct process *p, int code, int status)
+static void fill(struct task *waiter, struct wait_result *out, struct process *p, int code,
+		 int status)
 {
-	out->pid = p->tgid;
+	out->pid = pid_show_locked(task_pids(waiter), p->tgid);
 	out->uid = (int)p->leader->cred->uid;
 	out->code = code;
 	out->status = status;
@@ -155,7 +156,7 @@ static bool try_zombie(struct task *t, const struct wait_request *req, struct pr
 
 	if (!p->zombie || !(req->options & WEXITED) || ptrace_hides_zombie(p))
 		return false;
-	fill(out, p,
+	fill(t, out, p,
 	     WIFEXITED(status)	 ? CLD_EXITED
 	     : WCOREDUMP(status) ? CLD_DUMPED
 				 : CLD_KILLED,
@@ -168,7 +169,8 @@ static bool try_zombie(struct task *t, const struct wait_request *req, struct pr
 }
 
 /* Stopped or continued, and not yet reported. */
-static bool try_jobctl(const struct wait_request *req, struct process *p, struct wait_result *out)
+static bool try_jobctl(struct task *t, const struct wait_request *req, struct process *p,
+		       struct wait_result *out)
 {
 	bool stopped, continued;
 	int sig;
@@ -187,9 +189,9 @@ static bool try_jobctl(const struct wait_request *req, struct process *p, struct
 	}
 	mutex_unlock(&p->sighand->lock);
 	if (stopped)
-		fill(out, p, CLD_STOPPED, sig << 8 | 0x7f);
+		fill(t, out, p, CLD_STOPPED, sig << 8 | 0x7f);
 	else if (continued)
-		fill(out, p, CLD_CONTINUED, 0xffff);
+		fill(t, out, p, CLD_CONTINUED, 0xffff);
 	return stopped || continued;
 }
 
@@ -228,7 +230,7 @@ static long look(void *arg)
 			return 0;
 		if (p->leader && ptrace_is_traced(p->leader))
 			continue; /* its stops are the tracer's to see */
-		if (try_jobctl(call->req, p, call->out))
+		if (try_jobctl(call->t, call->req, p, call->out))
 			return 0;
 	}
 	if (!any)

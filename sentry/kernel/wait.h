@@ -13,7 +13,7 @@ struct wait_request {
 };
 
 struct wait_result {
-	int pid; /* 0: WNOHANG and nothing to report */
+	int pid; /* as the waiter's pid namespace knows it; 0: WNOHANG and nothing to report */
 	int uid;
 	int code;   /* CLD_* */
 	int status; /* the wait status of wait4 */

@@ -4,13 +4,20 @@
 #include "common/mem.h"
 #include "sentry/net/unix.h"
 
-struct net_namespace *net_namespace_new(void)
-{
-	static atomic_uint_fast64_t next_ino = 0xf0000098; /* in the range that Linux uses */
-	struct net_namespace *ns = NEW(struct net_namespace);
+static void net_release(struct ns_common *ns);
+static const struct ns_kind net_kind = {"net", CLONE_NEWNET, NS_COUNT_NET, net_release};
 
-	ref_init(&ns->ref);
-	ns->ino = atomic_fetch_add(&next_ino, 1);
+static void net_release(struct ns_common *ns)
+{
+	struct net_namespace *n = container_of(ns, struct net_namespace, ns);
+
+	mutex_destroy(&n->lock);
+	ns_fini(ns);
+	free(n);
+}
+
+static void init_tables(struct net_namespace *ns)
+{
 	mutex_init(&ns->lock, RANK_LEAF);
 	for (size_t i = 0; i < UNIX_HASH; i++)
 		list_init(&ns->abstract[i]);
@@ -20,19 +27,27 @@ struct net_namespace *net_namespace_new(void)
 	list_init(&ns->unix_all);
 	list_init(&ns->inet_all);
 	list_init(&ns->netlink_all);
+}
+
+struct net_namespace *net_namespace_new(void)
+{
+	struct net_namespace *ns = NEW(struct net_namespace);
+
+	ns_init(&ns->ns, &net_kind, &user_ns_first);
+	init_tables(ns);
 	return ns;
 }
 
-struct net_namespace *net_namespace_get(struct net_namespace *ns)
+int net_namespace_unshare(struct user_ns *owner, struct net_namespace **out)
 {
-	ref_get(&ns->ref);
-	return ns;
-}
+	struct net_namespace *ns = NEW(struct net_namespace);
+	int r = ns_init_counted(&ns->ns, &net_kind, owner);
 
-void net_namespace_put(struct net_namespace *ns)
-{
-	if (!ref_put(&ns->ref))
-		return;
-	mutex_destroy(&ns->lock);
-	free(ns);
+	if (r < 0) {
+		free(ns);
+		return r;
+	}
+	init_tables(ns);
+	*out = ns;
+	return 0;
 }

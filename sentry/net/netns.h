@@ -7,7 +7,7 @@
 #define GARRISON_SENTRY_NET_NETNS_H
 
 #include "common/list.h"
-#include "common/refcount.h"
+#include "sentry/core/user_ns.h"
 #include "sentry/locks.h"
 
 #define UNIX_HASH 256
@@ -15,8 +15,7 @@
 #define PORT_PROTOCOLS 3 /* TCP, UDP, UDP-Lite */
 
 struct net_namespace {
-	struct refcount ref;
-	uint64_t ino;				      /* immutable: what /proc/PID/ns/net shows */
+	struct ns_common ns;
 	struct mutex lock;			      /* RANK_LEAF; the tables below */
 	struct list abstract[UNIX_HASH];	      /* struct unix_socket.name_node */
 	struct list unix_all;			      /* struct unix_socket.all_node */
@@ -26,8 +25,18 @@ struct net_namespace {
 	uint32_t next_autobind;
 };
 
+/* The first one of a container. */
 struct net_namespace *net_namespace_new(void);
-struct net_namespace *net_namespace_get(struct net_namespace *ns);
-void net_namespace_put(struct net_namespace *ns);
+/* Another one, of a guest's making: it has nothing but its own lo. -ENOSPC. */
+int net_namespace_unshare(struct user_ns *owner, struct net_namespace **out) MUST_CHECK;
+static inline struct net_namespace *net_namespace_get(struct net_namespace *ns)
+{
+	ns_get(&ns->ns);
+	return ns;
+}
+static inline void net_namespace_put(struct net_namespace *ns)
+{
+	ns_put(&ns->ns);
+}
 
 #endif

@@ -193,7 +193,7 @@ void sock_identity_copy(struct sock_identity *to, const struct sock_identity *fr
 static int packet_create(struct net_namespace *net, int type, int protocol, const struct cred *cred,
 			 struct socket **out)
 {
-	return cred_capable(cred, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
+	return cred_ns_capable(cred, cred->user_ns, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
 }
 
 static const struct socket_family families[] = {

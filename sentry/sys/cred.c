@@ -4,27 +4,28 @@
 
 #include "common/mem.h"
 #include "sentry/kernel/cred_change.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 
 long sys_getuid(struct task *t, const struct sysargs *a)
 {
-	return t->cred->uid;
+	return task_show_uid(t, t->cred->uid);
 }
 
 long sys_geteuid(struct task *t, const struct sysargs *a)
 {
-	return t->cred->euid;
+	return task_show_uid(t, t->cred->euid);
 }
 
 long sys_getgid(struct task *t, const struct sysargs *a)
 {
-	return t->cred->gid;
+	return task_show_gid(t, t->cred->gid);
 }
 
 long sys_getegid(struct task *t, const struct sysargs *a)
 {
-	return t->cred->egid;
+	return task_show_gid(t, t->cred->egid);
 }
 
 static long get_three(struct task *t, const struct sysargs *a, uint32_t r, uint32_t e, uint32_t s)
@@ -38,52 +39,95 @@ static long get_three(struct task *t, const struct sysargs *a, uint32_t r, uint3
 
 long sys_getresuid(struct task *t, const struct sysargs *a)
 {
-	return get_three(t, a, t->cred->uid, t->cred->euid, t->cred->suid);
+	return get_three(t, a, task_show_uid(t, t->cred->uid), task_show_uid(t, t->cred->euid),
+			 task_show_uid(t, t->cred->suid));
 }
 
 long sys_getresgid(struct task *t, const struct sysargs *a)
 {
-	return get_three(t, a, t->cred->gid, t->cred->egid, t->cred->sgid);
+	return get_three(t, a, task_show_gid(t, t->cred->gid), task_show_gid(t, t->cred->egid),
+			 task_show_gid(t, t->cred->sgid));
+}
+
+/* KEEP_ID stays what it is; another id that the caller's user namespace lacks is -EINVAL. */
+static int take_ids(struct task *t, enum id_kind kind, const struct sysargs *a, int n,
+		    uint32_t *out)
+{
+	for (int i = 0; i < n; i++) {
+		uint32_t id = (uint32_t)a->v[i];
+
+		out[i] = id == KEEP_ID ? id : user_ns_in(t->cred->user_ns, kind, id);
+		if (out[i] == INVALID_ID && id != KEEP_ID)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 long sys_setuid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_uid(t, (uint32_t)a->v[0]);
+	uint32_t id;
+
+	return take_ids(t, ID_UID, a, 1, &id) ?: cred_set_uid(t, id);
 }
 
 long sys_setreuid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_reuid(t, (uint32_t)a->v[0], (uint32_t)a->v[1]);
+	uint32_t id[2];
+
+	return take_ids(t, ID_UID, a, 2, id) ?: cred_set_reuid(t, id[0], id[1]);
 }
 
 long sys_setresuid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_resuid(t, (uint32_t)a->v[0], (uint32_t)a->v[1], (uint32_t)a->v[2]);
+	uint32_t id[3];
+
+	return take_ids(t, ID_UID, a, 3, id) ?: cred_set_resuid(t, id[0], id[1], id[2]);
 }
 
 long sys_setfsuid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_fsuid(t, (uint32_t)a->v[0]);
+	uint32_t id = task_take_uid(t, (uint32_t)a->v[0]);
+
+	return task_show_uid(t, (uint32_t)cred_set_fsuid(t, id));
 }
 
 long sys_setgid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_gid(t, (uint32_t)a->v[0]);
+	uint32_t id;
+
+	return take_ids(t, ID_GID, a, 1, &id) ?: cred_set_gid(t, id);
 }
 
 long sys_setregid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_regid(t, (uint32_t)a->v[0], (uint32_t)a->v[1]);
+	uint32_t id[2];
+
+	return take_ids(t, ID_GID, a, 2, id) ?: cred_set_regid(t, id[0], id[1]);
 }
 
 long sys_setresgid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_resgid(t, (uint32_t)a->v[0], (uint32_t)a->v[1], (uint32_t)a->v[2]);
+	uint32_t id[3];
+
+	return take_ids(t, ID_GID, a, 3, id) ?: cred_set_resgid(t, id[0], id[1], id[2]);
 }
 
 long sys_setfsgid(struct task *t, const struct sysargs *a)
 {
-	return cred_set_fsgid(t, (uint32_t)a->v[0]);
+	uint32_t id = task_take_gid(t, (uint32_t)a->v[0]);
+
+	return task_show_gid(t, (uint32_t)cred_set_fsgid(t, id));
+}
+
+static long put_groups(struct task *t, uaddr to, const struct cred *c)
+{
+	for (int i = 0; i < c->ngroups; i++) {
+		uint32_t gid = task_show_gid(t, c->groups[i]);
+
+		if (copyout(t, uaddr_add(to, (uint64_t)i * sizeof(gid)), &gid, sizeof(gid)) < 0)
+			return -EFAULT;
+	}
+	return c->ngroups;
 }
 
 long sys_getgroups(struct task *t, const struct sysargs *a)
@@ -97,9 +141,7 @@ long sys_getgroups(struct task *t, const struct sysargs *a)
 		return c->ngroups;
 	if (c->ngroups > size)
 		return -EINVAL;
-	if (copyout(t, UADDR(a->v[1]), c->groups, (size_t)c->ngroups * sizeof(*c->groups)) < 0)
-		return -EFAULT;
-	return c->ngroups;
+	return put_groups(t, UADDR(a->v[1]), c);
 }
 
 #define NGROUPS_MAX_ 65536
@@ -109,7 +151,8 @@ long sys_setgroups(struct task *t, const struct sysargs *a)
 	SCOPED_FREE uint32_t *groups = NULL;
 	size_t n = (uint32_t)a->v[0];
 
-	if (!task_capable(t, CAP_SETGID))
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETGID) ||
+	    !user_ns_may_setgroups(t->cred->user_ns))
 		return -EPERM;
 	if (n > NGROUPS_MAX_)
 		return -EINVAL;
@@ -118,9 +161,11 @@ long sys_setgroups(struct task *t, const struct sysargs *a)
 		return -ENOMEM;
 	if (copyin(t, groups, UADDR(a->v[1]), n * sizeof(*groups)) < 0)
 		return -EFAULT;
-	for (size_t i = 0; i < n; i++)
-		if (groups[i] == KEEP_ID)
+	for (size_t i = 0; i < n; i++) {
+		groups[i] = task_take_gid(t, groups[i]);
+		if (groups[i] == INVALID_ID)
 			return -EINVAL;
+	}
 	return cred_set_groups_of(t, groups, (int)n);
 }
 
@@ -146,7 +191,7 @@ static int cap_words(struct task *t, uaddr header, struct __user_cap_header_stru
 
 static struct cred *cred_of(struct task *t, int pid)
 {
-	struct task *target = pid ? task_find(t->container, pid) : task_get(t);
+	struct task *target = pid ? task_find(task_pids(t), pid) : task_get(t);
 	struct cred *c = NULL;
 
 	if (target) {
@@ -189,7 +234,7 @@ long sys_capset(struct task *t, const struct sysargs *a)
 
 	if (words < 0)
 		return words;
-	if (h.pid != 0 && h.pid != t->tid)
+	if (h.pid != 0 && h.pid != t->own_tid)
 		return -EPERM;
 	if (copyin(t, d, UADDR(a->v[1]), (size_t)words * sizeof(d[0])) < 0)
 		return -EFAULT;

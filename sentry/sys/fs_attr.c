@@ -77,49 +77,55 @@ long sys_fchmodat2(struct task *t, const struct sysargs *a)
 
 /* --- owner ---------------------------------------------------------------------------- */
 
-static struct iattr owner_change(uint64_t uid, uint64_t gid)
+/* -EINVAL: the caller's user namespace does not know the id. */
+static int owner_change(struct task *t, uint64_t uid, uint64_t gid, struct iattr *attr)
 {
-	struct iattr attr = {.uid = (uint32_t)uid, .gid = (uint32_t)gid};
-
 	/* Even if neither changes. */
-	attr.valid = IATTR_KILL_PRIVS;
+	*attr = (struct iattr){.valid = IATTR_KILL_PRIVS,
+			       .uid = task_take_uid(t, (uint32_t)uid),
+			       .gid = task_take_gid(t, (uint32_t)gid)};
 
-	if (attr.uid != UINT32_MAX)
-		attr.valid |= IATTR_UID;
-	if (attr.gid != UINT32_MAX)
-		attr.valid |= IATTR_GID;
-	return attr;
+	if ((uint32_t)uid != UINT32_MAX)
+		attr->valid |= IATTR_UID;
+	if ((uint32_t)gid != UINT32_MAX)
+		attr->valid |= IATTR_GID;
+	if ((attr->valid & IATTR_UID && attr->uid == INVALID_ID) ||
+	    (attr->valid & IATTR_GID && attr->gid == INVALID_ID))
+		return -EINVAL;
+	return 0;
 }
 
 long sys_chown(struct task *t, const struct sysargs *a)
 {
-	struct iattr attr = owner_change(a->v[1], a->v[2]);
+	struct iattr attr;
 
-	return setattr_at(t, AT_FDCWD, UADDR(a->v[0]), 0, &attr);
+	return owner_change(t, a->v[1], a->v[2], &attr)
+		   ?: setattr_at(t, AT_FDCWD, UADDR(a->v[0]), 0, &attr);
 }
 
 long sys_lchown(struct task *t, const struct sysargs *a)
 {
-	struct iattr attr = owner_change(a->v[1], a->v[2]);
+	struct iattr attr;
 
-	return setattr_at(t, AT_FDCWD, UADDR(a->v[0]), AT_SYMLINK_NOFOLLOW, &attr);
+	return owner_change(t, a->v[1], a->v[2], &attr)
+		   ?: setattr_at(t, AT_FDCWD, UADDR(a->v[0]), AT_SYMLINK_NOFOLLOW, &attr);
 }
 
 long sys_fchown(struct task *t, const struct sysargs *a)
 {
-	struct iattr attr = owner_change(a->v[1], a->v[2]);
+	struct iattr attr;
 
-	return setattr_fd(t, (int)a->v[0], &attr);
+	return owner_change(t, a->v[1], a->v[2], &attr) ?: setattr_fd(t, (int)a->v[0], &attr);
 }
 
 long sys_fchownat(struct task *t, const struct sysargs *a)
 {
-	struct iattr attr = owner_change(a->v[2], a->v[3]);
+	struct iattr attr;
 	int flags = (int)a->v[4];
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return setattr_at(t, (int)a->v[0], UADDR(a->v[1]), flags, &attr);
+	return owner_change(t, a->v[2], a->v[3], &attr) ?: setattr_at(t, (int)a->v[0], UADDR(a->v[1]), flags, &attr);
 }
 
 /* --- times -------------------------------------------------------------------------------- */

@@ -167,7 +167,7 @@ long sys_chroot(struct task *t, const struct sysargs *a)
 	if (err < 0)
 		return err;
 	err = may_enter(t, &path);
-	if (err == 0 && !task_capable(t, CAP_SYS_CHROOT))
+	if (err == 0 && !task_ns_capable(t, t->cred->user_ns, CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (err == 0)
 		fs_context_set_root(t->fs, &path);

@@ -11,7 +11,9 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/memfd.h"
 #include "sentry/fs/pipe.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 #include "sentry/sys/fd_new.h"
@@ -221,13 +223,13 @@ static void send_sigio(const struct fasync_event *e)
 	if (e->owner < 0) {
 		signal_pgrp(c, -e->owner, info.si_signo, &info);
 	} else if (e->type == F_OWNER_TID) {
-		one = task_find(c, e->owner);
+		one = task_find(c->pids, e->owner);
 		if (one) {
 			signal_task(one, info.si_signo, &info);
 			task_put(one);
 		}
 	} else {
-		p = process_find(c, e->owner);
+		p = process_find(c->pids, e->owner);
 		if (p) {
 			signal_process(p, info.si_signo, &info);
 			process_put(p);
@@ -240,7 +242,7 @@ static long set_flags(struct task *t, int fd, struct file *f, int flags)
 	int old = atomic_load(&f->flags);
 
 	if ((flags & O_NOATIME) && !(old & O_NOATIME) && t->cred->fsuid != f->inode->uid &&
-	    !task_capable(t, CAP_FOWNER))
+	    !cred_capable_over(t->cred, f->inode->uid, f->inode->gid, CAP_FOWNER))
 		return -EPERM;
 	while (!atomic_compare_exchange_weak(&f->flags, &old,
 					     (old & ~SETFL_BITS) | (flags & SETFL_BITS)))
@@ -262,19 +264,22 @@ static int check_owner(struct task *t, int type, int pid)
 	if (pid == 0 || type == F_OWNER_PGRP)
 		return 0;
 	if (type == F_OWNER_TID) {
-		one = task_find(t->container, pid);
+		one = task_find(task_pids(t), pid);
 		if (one)
 			task_put(one);
 		return one ? 0 : -ESRCH;
 	}
-	p = process_find(t->container, pid);
+	p = process_find(task_pids(t), pid);
 	if (p)
 		process_put(p);
 	return p ? 0 : -ESRCH;
 }
 
-static void store_owner(struct file *f, int type, int pid)
+/* Kept as the container's number. */
+static void store_owner(struct task *t, struct file *f, int type, int pid)
 {
+	if (pid > 0)
+		pid = task_take_pid(t, pid);
 	atomic_store(&f->owner_type, type);
 	atomic_store(&f->owner, type == F_OWNER_PGRP ? -pid : pid);
 }
@@ -288,7 +293,7 @@ static long set_owner(struct task *t, struct file *f, int who)
 		return -EINVAL;
 	err = check_owner(t, type, who < 0 ? -who : who);
 	if (err == 0)
-		store_owner(f, type, who < 0 ? -who : who);
+		store_owner(t, f, type, who < 0 ? -who : who);
 	return err;
 }
 
@@ -303,14 +308,14 @@ static long set_owner_ex(struct task *t, struct file *f, uaddr arg)
 		return -EINVAL;
 	err = check_owner(t, ex.type, ex.pid);
 	if (err == 0)
-		store_owner(f, ex.type, ex.pid);
+		store_owner(t, f, ex.type, ex.pid);
 	return err;
 }
 
 static long get_owner_ex(struct task *t, struct file *f, uaddr arg)
 {
 	int owner = atomic_load(&f->owner);
-	struct abi_owner_ex ex = {atomic_load(&f->owner_type), owner < 0 ? -owner : owner};
+	struct abi_owner_ex ex = {atomic_load(&f->owner_type), task_show_pid(t, owner < 0 ? -owner : owner)};
 
 	if (!owner)
 		ex.type = F_OWNER_PID;

@@ -10,8 +10,11 @@
 #include "common/mem.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/walk.h"
+#include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
+#include "sentry/net/netns.h"
 #include "sentry/sys/decl.h"
 #include "sentry/sys/fs_at.h"
 
@@ -39,10 +42,31 @@ static int copyin_optional(struct task *t, uaddr from, char **out)
 	return 0;
 }
 
+/* Mounting takes CAP_SYS_ADMIN over the mount namespace. */
+static bool may_mount(struct task *t)
+{
+	return task_ns_capable(t, mount_ns_common(t->fs->mounts)->owner, CAP_SYS_ADMIN);
+}
+
+/* Whose a new file system is: that of the namespace that it shows, or the caller's. */
+static struct user_ns *owner_of_new(struct task *t, const char *type)
+{
+	if (!strcmp(type, "proc"))
+		return task_pids(t)->ns.owner;
+	if (!strcmp(type, "mqueue"))
+		return t->ns->ipc->ns.owner;
+	if (!strcmp(type, "sysfs"))
+		return t->ns->net->ns.owner;
+	if (!strcmp(type, "cgroup2"))
+		return t->ns->cgroup->ns.owner;
+	return t->cred->user_ns;
+}
+
 static int mount_new_fs(struct task *t, const char *source, const char *type, const char *data,
 			const struct path *at, unsigned long flags)
 {
 	const struct fs_type *fs = type ? fs_type_find(type) : NULL;
+	struct user_ns *owner;
 	struct superblock *sb;
 	int err;
 
@@ -50,9 +74,17 @@ static int mount_new_fs(struct task *t, const char *source, const char *type, co
 		return -EINVAL;
 	if (!fs || !fs->user_mountable)
 		return fs ? -EPERM : -ENODEV;
-	err = fs->mount(source, data, &sb);
+	owner = owner_of_new(t, type);
+	if (fs->first_only ? !task_capable(t, CAP_SYS_ADMIN)
+			   : !task_ns_capable(t, owner, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (!mount_may_show(t->fs->mounts, type, &flags))
+		return -EPERM;
+	err = fs->mount(source, data, t->cred, &sb);
 	if (err < 0)
 		return err;
+	if (!sb->active)
+		superblock_set_owner(sb, owner);
 	err = mount_attach(t->fs->mounts, at, sb, flags);
 	superblock_put(sb);
 	return err;
@@ -93,6 +125,8 @@ static int do_mount(struct task *t, const struct sysargs *a, const struct path *
 	if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND))
 		return mount_remount(t->fs->mounts, at, flags);
 	if (flags & MS_REMOUNT) {
+		if (!task_ns_capable(t, at->mnt->sb->user_ns, CAP_SYS_ADMIN))
+			return -EPERM;
 		err = copyin_optional(t, UADDR(a->v[4]), &data);
 		return err < 0 ? err
 			       : mount_reconfigure(t->fs->mounts, at, flags, data ? data : "");
@@ -118,7 +152,7 @@ long sys_mount(struct task *t, const struct sysargs *a)
 
 	if (err < 0)
 		return err;
-	err = task_capable(t, CAP_SYS_ADMIN) ? do_mount(t, a, &at) : -EPERM;
+	err = may_mount(t) ? do_mount(t, a, &at) : -EPERM;
 	path_put(&at);
 	return err;
 }
@@ -131,7 +165,7 @@ long sys_umount2(struct task *t, const struct sysargs *a)
 
 	if (flags & ~UMOUNT_KNOWN)
 		return -EINVAL;
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return -EPERM;
 	err = fs_at_lookup(t, AT_FDCWD, UADDR(a->v[0]),
 			   flags & UMOUNT_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &at);
@@ -200,7 +234,7 @@ long sys_pivot_root(struct task *t, const struct sysargs *a)
 	struct path new_root, put_old;
 	long err;
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return -EPERM;
 	err = fs_at_lookup(t, AT_FDCWD, UADDR(a->v[0]), 0, &new_root);
 	if (err < 0)

@@ -21,8 +21,8 @@ static long put_stat(struct task *t, uaddr to, const struct kstat *st)
 	    .ino = st->ino,
 	    .nlink = st->nlink,
 	    .mode = st->mode,
-	    .uid = st->uid,
-	    .gid = st->gid,
+	    .uid = task_show_uid(t, st->uid),
+	    .gid = task_show_gid(t, st->gid),
 	    .rdev = st->rdev,
 	    .size = (int64_t)st->size,
 	    .blksize = st->blksize,
@@ -141,8 +141,8 @@ long sys_statx(struct task *t, const struct sysargs *a)
 	    .stx_attributes = st.attributes,
 	    .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT,
 	    .stx_nlink = st.nlink,
-	    .stx_uid = st.uid,
-	    .stx_gid = st.gid,
+	    .stx_uid = task_show_uid(t, st.uid),
+	    .stx_gid = task_show_gid(t, st.gid),
 	    .stx_mode = (uint16_t)st.mode,
 	    .stx_ino = st.ino,
 	    .stx_size = st.size,
@@ -172,7 +172,7 @@ static struct cred *real_cred(const struct cred *c)
 
 	r->fsuid = r->uid;
 	r->fsgid = r->gid;
-	if (!(r->securebits & 1) && r->uid) /* SECBIT_NOROOT */
+	if (!(r->securebits & 1) && r->uid != user_ns_in(r->user_ns, ID_UID, 0)) /* SECBIT_NOROOT */
 		r->effective = 0;
 	else if (!(r->securebits & 1))
 		r->effective = r->permitted;
@@ -189,7 +189,9 @@ static int walk_and_check(struct task *t, struct fs_at *at, int mode, int flags)
 	int err;
 
 	if (!(flags & AT_EACCESS) && (c->uid != c->fsuid || c->gid != c->fsgid ||
-				      (c->uid ? c->effective : c->effective != c->permitted)))
+				      (c->uid != user_ns_in(c->user_ns, ID_UID, 0)
+					   ? c->effective
+					   : c->effective != c->permitted)))
 		at->env.cred = real = real_cred(c);
 	err = path_walk(&at->env, at->base, at->name, walk, &path);
 	if (err == 0) {

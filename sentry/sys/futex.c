@@ -6,6 +6,7 @@
 #include "common/host.h"
 #include "common/mem.h"
 #include "sentry/kernel/futex.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 
@@ -269,7 +270,7 @@ static bool may_read(const struct cred *me, const struct cred *them)
 	if (me->fsuid == them->euid && me->fsuid == them->suid && me->fsuid == them->uid &&
 	    me->fsgid == them->egid && me->fsgid == them->sgid && me->fsgid == them->gid)
 		return true;
-	return cred_capable(me, CAP_SYS_PTRACE);
+	return cred_ns_capable(me, them->user_ns, CAP_SYS_PTRACE);
 }
 
 static int robust_list_of(struct task *t, int tid, uint64_t *head)
@@ -278,11 +279,11 @@ static int robust_list_of(struct task *t, int tid, uint64_t *head)
 	struct cred *cred;
 	int r = 0;
 
-	if (!tid || tid == t->tid) {
+	if (!tid || tid == t->own_tid) {
 		*head = t->robust_list.va;
 		return 0;
 	}
-	other = task_find(t->container, tid);
+	other = task_find(task_pids(t), tid);
 	if (!other)
 		return -ESRCH;
 	cred = task_get_cred(other);

@@ -62,11 +62,12 @@ static bool may_limit(struct task *t, struct task *target)
 	struct cred *o;
 	bool ok;
 
-	if (target->process == t->process || task_capable(t, CAP_SYS_RESOURCE))
+	if (target->process == t->process)
 		return true;
 	o = task_get_cred(target);
 	ok = c->uid == o->euid && c->uid == o->suid && c->uid == o->uid && c->gid == o->egid &&
 	     c->gid == o->sgid && c->gid == o->gid;
+	ok |= task_ns_capable(t, o->user_ns, CAP_SYS_RESOURCE);
 	cred_put(o);
 	return ok;
 }
@@ -79,7 +80,7 @@ long sys_prlimit64(struct task *t, const struct sysargs *a)
 
 	if (a->v[2] && copyin(t, &new, UADDR(a->v[2]), sizeof(new)) < 0)
 		return -EFAULT;
-	target = pid ? task_find(t->container, pid) : task_get(t);
+	target = pid ? task_find(task_pids(t), pid) : task_get(t);
 	if (!target)
 		return -ESRCH;
 	r = may_limit(t, target)

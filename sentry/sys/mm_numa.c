@@ -7,6 +7,7 @@
 #include <linux/mempolicy.h>
 
 #include "sentry/kernel/usermem.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/mm/mm.h"
 #include "sentry/sys/decl.h"
 
@@ -149,7 +150,7 @@ long sys_set_mempolicy_home_node(struct task *t, const struct sysargs *a)
 
 long sys_migrate_pages(struct task *t, const struct sysargs *a)
 {
-	struct task *target = a->v[0] ? task_find(t->container, (int)a->v[0]) : task_get(t);
+	struct task *target = a->v[0] ? task_find(task_pids(t), (int)a->v[0]) : task_get(t);
 
 	if (!target)
 		return -ESRCH;

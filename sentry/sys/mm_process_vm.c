@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "sentry/kernel/may_access.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 
@@ -14,7 +15,7 @@
 
 static int get_mm(struct task *t, int pid, struct mm **out)
 {
-	struct task *target = task_find(t->container, pid);
+	struct task *target = task_find(task_pids(t), pid);
 	int r;
 
 	if (!target)

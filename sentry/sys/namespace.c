@@ -1,27 +1,71 @@
-/* unshare(2), setns(2), kcmp(2), membarrier(2). */
+/*
+ * unshare(2) and setns(2). Both first make everything that the caller is going
+ * to have, with all checks, and then put it in place: nothing is half done.
+ */
 #include <errno.h>
-#include <linux/kcmp.h>
-#include <linux/membarrier.h>
-#include <sched.h>
 
-#include "sentry/fs/epoll.h"
 #include "sentry/fs/mount.h"
-#include "sentry/fs/epoll.h"
+#include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/may_access.h"
-#include "sentry/kernel/membarrier.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pidfd.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
+#include "sentry/net/netns.h"
 #include "sentry/sys/decl.h"
 
-#define NS_FLAGS                                                                                   \
-	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET |                 \
-	 CLONE_NEWCGROUP | CLONE_NEWUSER | 0x80 /* CLONE_NEWTIME */)
+/* What the caller gets in place of what it has; NULL: it keeps that. Owned. */
+struct change {
+	struct cred *cred;
+	struct nsproxy *set;
+	struct pid_ns *pids;
+	struct fs_context *fs;
+	struct fdtable *files;
+};
+
+static void change_drop(struct change *c)
+{
+	cred_put(c->cred);
+	nsproxy_put(c->set);
+	pid_ns_put(c->pids);
+	if (c->fs)
+		fs_context_put(c->fs);
+	if (c->files)
+		fdtable_put(c->files);
+}
+
+#define EXCHANGE(a, b)                                                                             \
+	do {                                                                                       \
+		__typeof__(a) tmp = (a);                                                           \
+		(a) = (b);                                                                         \
+		(b) = tmp;                                                                         \
+	} while (0)
+
+static void change_apply(struct task *t, struct change *c)
+{
+	if (c->set && c->set->ipc != t->ns->ipc)
+		sysv_process_leaves(t);
+	mutex_lock(&t->alloc_lock);
+	if (c->cred)
+		EXCHANGE(t->cred, c->cred);
+	if (c->set)
+		EXCHANGE(t->ns, c->set);
+	if (c->pids)
+		EXCHANGE(t->pids_for_children, c->pids);
+	if (c->fs)
+		EXCHANGE(t->fs, c->fs);
+	if (c->files)
+		EXCHANGE(t->files, c->files);
+	mutex_unlock(&t->alloc_lock);
+	change_drop(c); /* what it had */
+}
+
+/* --- unshare ------------------------------------------------------------------------------------ */
 
 static int check_unshare(struct task *t, uint64_t flags)
 {
-	const uint64_t known = NS_FLAGS | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD |
-			       CLONE_SIGHAND | CLONE_VM;
+	const uint64_t known = CLONE_NAMESPACES | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
+			       CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
 
 	if (flags & ~known)
 		return -EINVAL;
@@ -29,240 +73,225 @@ static int check_unshare(struct task *t, uint64_t flags)
 	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_NEWUSER)) &&
 	    process_count_threads(t->process) > 1)
 		return -EINVAL;
-	if (flags & CLONE_NEWUSER)
-		return -EPERM;
-	if (!(flags & NS_FLAGS))
-		return 0;
-	if (!task_capable(t, CAP_SYS_ADMIN))
-		return -EPERM;
-	return flags & NS_FLAGS & ~(uint64_t)CLONE_NEWNS ? -EINVAL : 0;
-}
-
-static int unshare_fs(struct task *t, bool mounts)
-{
-	struct fs_context *old = t->fs, *new = fs_context_dup(old);
-	int r = mounts ? mount_ns_unshare(new) : 0;
-
-	if (r < 0) {
-		fs_context_put(new);
-		return r;
-	}
-	mutex_lock(&t->alloc_lock);
-	t->fs = new;
-	mutex_unlock(&t->alloc_lock);
-	fs_context_put(old);
 	return 0;
 }
 
-static int unshare_files(struct task *t)
+static int unshare_files(struct task *t, struct change *c)
 {
-	struct fdtable *old = t->files, *new = fdtable_dup(old);
+	c->files = fdtable_dup(t->files);
+	return c->files ? 0 : -ENOMEM;
+}
 
-	if (!new)
-		return -ENOMEM;
-	mutex_lock(&t->alloc_lock);
-	t->files = new;
-	mutex_unlock(&t->alloc_lock);
-	fdtable_put(old);
-	return 0;
+static int unshare_fs(struct task *t, uint64_t flags, struct change *c)
+{
+	c->fs = fs_context_dup(t->fs);
+	return flags & CLONE_NEWNS ? mount_ns_unshare(c->fs, c->cred->user_ns) : 0;
 }
 
 long sys_unshare(struct task *t, const struct sysargs *a)
 {
 	uint64_t flags = a->v[0];
+	struct change c = {.cred = NULL};
 	int r = check_unshare(t, flags);
 
-	if (r == 0 && (flags & (CLONE_FS | CLONE_NEWNS)))
-		r = unshare_fs(t, flags & CLONE_NEWNS);
+	if (r == 0)
+		r = cred_for_namespaces(t, flags, &c.cred);
+	if (r == 0)
+		r = namespaces_unshare(t, flags, c.cred, &c.set, &c.pids);
+	if (r == 0 && (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)))
+		r = unshare_fs(t, flags, &c);
 	if (r == 0 && (flags & CLONE_FILES))
-		r = unshare_files(t);
+		r = unshare_files(t, &c);
+	if (r < 0)
+		change_drop(&c);
+	else
+		change_apply(t, &c);
 	return r;
 }
 
-/* All tasks of a container share every namespace but the mount namespace. */
-static int enter(struct task *t, struct process *p, uint64_t flags)
-{
-	struct fs_context *fs = NULL;
-	struct mount_ns *ns;
-	struct task *leader;
+/* --- setns ---------------------------------------------------------------------------------------- */
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+/* The credentials that count: with a user namespace entered by the same call, those in it. */
+static struct cred *cred_now(struct task *t, struct change *c)
+{
+	return c->cred ? c->cred : t->cred;
+}
+
+static bool may_enter(struct task *t, struct change *c, struct ns_common *ns)
+{
+	struct cred *cred = cred_now(t, c);
+
+	return cred_ns_capable(cred, ns->owner, CAP_SYS_ADMIN) &&
+	       cred_ns_capable(cred, cred->user_ns, CAP_SYS_ADMIN);
+}
+
+static int enter_user(struct task *t, struct change *c, struct user_ns *u)
+{
+	if (u == t->cred->user_ns || process_count_threads(t->process) > 1 ||
+	    ref_read(&t->fs->ref) > 1)
+		return -EINVAL;
+	if (!task_ns_capable(t, u, CAP_SYS_ADMIN))
 		return -EPERM;
-	if (!(flags & CLONE_NEWNS))
-		return 0;
-	if (!task_capable(t, CAP_SYS_CHROOT))
+	c->cred = cred_dup(t->cred);
+	cred_enter_user_ns(c->cred, user_ns_get(u));
+	return 0;
+}
+
+static int enter_mounts(struct task *t, struct change *c, struct mount_ns *ns)
+{
+	struct cred *cred = cred_now(t, c);
+
+	if (!may_enter(t, c, mount_ns_common(ns)) ||
+	    !cred_ns_capable(cred, cred->user_ns, CAP_SYS_CHROOT))
 		return -EPERM;
+	if (ref_read(&t->fs->ref) > 1)
+		return -EINVAL;
+	c->fs = fs_context_dup(t->fs);
+	mount_ns_enter(ns, c->fs);
+	return 0;
+}
+
+static int enter_pids(struct task *t, struct change *c, struct pid_ns *ns)
+{
+	if (!may_enter(t, c, &ns->ns))
+		return -EPERM;
+	/* Never up. */
+	if (!pid_ns_is_below(ns, task_pids(t)))
+		return -EINVAL;
+	c->pids = pid_ns_get(ns);
+	return 0;
+}
+
+static int enter_set(struct task *t, struct change *c, struct ns_common *ns)
+{
+	struct nsproxy *old = c->set ? c->set : t->ns, *new;
+
+	if (ns->kind->flag == CLONE_NEWTIME && process_count_threads(t->process) > 1)
+		return -EUSERS;
+	if (!may_enter(t, c, ns))
+		return -EPERM;
+	new = nsproxy_with(old, ns);
+	nsproxy_put(c->set);
+	c->set = new;
+	return 0;
+}
+
+static int enter(struct task *t, struct change *c, struct ns_common *ns)
+{
+	switch (ns->kind->flag) {
+	case CLONE_NEWUSER:
+		return enter_user(t, c, user_ns_from(ns));
+	case CLONE_NEWNS:
+		return enter_mounts(t, c, mount_ns_from(ns));
+	case CLONE_NEWPID:
+		return enter_pids(t, c, pid_ns_from(ns));
+	}
+	return enter_set(t, c, ns);
+}
+
+/* What a task has, owned, so that it stays while it is entered. */
+struct target {
+	struct cred *cred;
+	struct nsproxy *set;
+	struct fs_context *fs;
+	struct pid_ns *pids;
+};
+
+static void target_put(struct target *g)
+{
+	cred_put(g->cred);
+	nsproxy_put(g->set);
+	if (g->fs)
+		fs_context_put(g->fs);
+	pid_ns_put(g->pids);
+}
+
+static int target_of(struct task *t, struct process *p, struct target *g)
+{
+	struct task *leader;
+	int r;
+
 	mutex_lock(&tasklist);
 	leader = p->leader ? task_get(p->leader) : NULL;
 	mutex_unlock(&tasklist);
-	if (leader)
-		fs = task_get_fs(leader);
-	task_put(leader);
-	if (!fs)
+	*g = (struct target){.cred = NULL};
+	if (!leader)
 		return -ESRCH;
-	mutex_lock(&fs->lock);
-	ns = mount_ns_get(fs->mounts);
-	mutex_unlock(&fs->lock);
-	fs_context_put(fs);
-	mount_ns_enter(ns, t->fs);
-	mount_ns_put(ns);
-	return 0;
+	r = ptrace_may_access(t, leader, ACCESS_READ | ACCESS_REALCREDS);
+	if (r == 0) {
+		g->cred = task_get_cred(leader);
+		g->set = task_get_namespaces(leader);
+		g->fs = task_get_fs(leader);
+		g->pids = pid_ns_get(p->pids);
+		r = g->set && g->fs ? 0 : -ESRCH;
+	}
+	task_put(leader);
+	return r;
+}
+
+/* In the order in which each may need what the ones before it gave. */
+static int enter_all(struct task *t, struct change *c, const struct target *g, uint64_t flags)
+{
+	struct ns_common *const order[] = {
+	    &g->cred->user_ns->ns,
+	    mount_ns_common(g->fs->mounts),
+	    &g->set->uts->ns,
+	    &g->set->ipc->ns,
+	    &g->pids->ns,
+	    &g->set->cgroup->ns,
+	    &g->set->net->ns,
+	    &g->set->time->ns,
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(order); i++)
+		if (flags & order[i]->kind->flag)
+			r = enter(t, c, order[i]);
+	return r;
+}
+
+static int enter_process(struct task *t, struct change *c, struct process *p, uint64_t flags)
+{
+	struct target g;
+	int r;
+
+	if (!flags || (flags & ~CLONE_NAMESPACES))
+		return -EINVAL;
+	r = target_of(t, p, &g);
+	if (r == 0)
+		r = enter_all(t, c, &g, flags);
+	target_put(&g);
+	return r;
+}
+
+static int enter_file(struct task *t, struct change *c, struct file *f, uint64_t flags)
+{
+	struct ns_common *ns = nsfs_namespace(f);
+	struct process *p;
+	int r;
+
+	if (ns)
+		return flags && flags != ns->kind->flag ? -EINVAL : enter(t, c, ns);
+	if (pidfd_process(f, &p) < 0)
+		return -EINVAL;
+	r = enter_process(t, c, p, flags);
+	process_put(p);
+	return r;
 }
 
 long sys_setns(struct task *t, const struct sysargs *a)
 {
-	uint64_t flags = (uint32_t)a->v[1];
-	struct process *p;
+	struct change c = {.cred = NULL};
 	struct file *f = fd_get(t->files, (int)a->v[0]);
 	int r;
 
 	if (!f)
 		return -EBADF;
-	r = pidfd_process(f, &p);
+	r = enter_file(t, &c, f, (uint32_t)a->v[1]);
 	file_put(f);
 	if (r < 0)
-		return -EINVAL; /* no file of a namespace can be opened: /proc/PID/ns is opaque */
-	if (!flags || (flags & ~(uint64_t)NS_FLAGS))
-		r = -EINVAL;
+		change_drop(&c);
 	else
-		r = enter(t, p, flags);
-	process_put(p);
+		change_apply(t, &c);
 	return r;
-}
-
-/* --- kcmp ------------------------------------------------------------------------------------------ */
-
-static const void *part(struct task *t, int type)
-{
-	SCOPED_LOCK(&t->alloc_lock);
-
-	switch (type) {
-	case KCMP_VM:
-		return t->mm;
-	case KCMP_FILES:
-		return t->files;
-	case KCMP_FS:
-		return t->fs;
-	case KCMP_SIGHAND:
-		return t->sighand;
-	default:
-		return NULL; /* KCMP_IO, KCMP_SYSVSEM: nobody has any */
-	}
-}
-
-/* 0 equal, 1 less, 2 greater. */
-static long order(const void *a, const void *b)
-{
-	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? 1 : 2;
-}
-
-static struct file *file_of(struct task *t, unsigned int fd)
-{
-	struct fdtable *files = task_get_files(t);
-	struct file *f = files ? fd_get(files, (int)fd) : NULL;
-
-	if (files)
-		fdtable_put(files);
-	return f;
-}
-
-static long compare_files(struct task *x, struct task *y, const struct sysargs *a)
-{
-	struct file *fx = file_of(x, (unsigned int)a->v[3]);
-	struct file *fy = file_of(y, (unsigned int)a->v[4]);
-	long r = fx && fy ? order(fx, fy) : -EBADF;
-
-	if (fx)
-		file_put(fx);
-	if (fy)
-		file_put(fy);
-	return r;
-}
-
-/* A file of x and what an epoll of y watches. */
-static long compare_epoll(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
-{
-	struct {
-		uint32_t epoll, target, nth;
-	} slot;
-	struct file *f, *ep;
-	const struct file *watched;
-	long r = copyin(t, &slot, UADDR(a->v[4]), sizeof(slot));
-
-	if (r < 0)
-		return r;
-	f = file_of(x, (unsigned int)a->v[3]);
-	ep = file_of(y, slot.epoll);
-	r = f && ep ? epoll_watched(ep, (int)slot.target, slot.nth, &watched) : -EBADF;
-	if (r == 0)
-		r = order(f, watched);
-	if (f)
-		file_put(f);
-	if (ep)
-		file_put(ep);
-	return r;
-}
-
-static long compare(struct task *t, struct task *x, struct task *y, const struct sysargs *a)
-{
-	unsigned int mode = ACCESS_READ | ACCESS_REALCREDS;
-	int type = (int)a->v[2];
-
-	if (ptrace_may_access(t, x, mode) < 0 || ptrace_may_access(t, y, mode) < 0)
-		return -EPERM;
-	if (type == KCMP_FILE)
-		return compare_files(x, y, a);
-	if (type == KCMP_EPOLL_TFD)
-		return compare_epoll(t, x, y, a);
-	if (type < 0 || type > KCMP_EPOLL_TFD)
-		return -EINVAL;
-	return order(part(x, type), part(y, type));
-}
-
-long sys_kcmp(struct task *t, const struct sysargs *a)
-{
-	struct task *x = task_find(t->container, (int)a->v[0]);
-	struct task *y = task_find(t->container, (int)a->v[1]);
-	long r = x && y ? compare(t, x, y, a) : -ESRCH;
-
-	task_put(x);
-	task_put(y);
-	return r;
-}
-
-/* --- membarrier ------------------------------------------------------------------------------------ */
-
-#define BARRIERS                                                                                   \
-	(MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |                                 \
-	 MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |             \
-	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |  \
-	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
-
-long sys_membarrier(struct task *t, const struct sysargs *a)
-{
-	int cmd = (int)a->v[0];
-	atomic_uint *registered = &t->process->membarrier;
-
-	if (a->v[1])
-		return -EINVAL;
-	switch (cmd) {
-	case MEMBARRIER_CMD_QUERY:
-		return BARRIERS;
-	case MEMBARRIER_CMD_GLOBAL:
-	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-		return membarrier_run(t, true);
-	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
-		return 0;
-	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
-	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
-		atomic_fetch_or(registered, (unsigned int)cmd);
-		return 0;
-	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
-	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
-		/* Each registration is the bit above its command. */
-		if (!(atomic_load(registered) & ((unsigned int)cmd << 1)))
-			return -EPERM;
-		return membarrier_run(t, false);
-	}
-	return -EINVAL;
 }

@@ -23,10 +23,10 @@ long sys_pidfd_open(struct task *t, const struct sysargs *a)
 
 	if ((flags & ~(unsigned int)(O_NONBLOCK | PIDFD_THREAD_)) || pid <= 0)
 		return -EINVAL;
-	target = task_find(t->container, pid);
+	target = task_find(task_pids(t), pid);
 	if (!target)
 		return -ESRCH;
-	r = thread || target->process->tgid == pid ? 0 : -EINVAL;
+	r = thread || target->process->tgid == target->tid ? 0 : -EINVAL;
 	if (r == 0)
 		r = pidfd_new(t, target, thread, (int)(flags & O_NONBLOCK), &f);
 	task_put(target);

@@ -104,7 +104,7 @@ static long set_securebits(struct task *t, const uint64_t *v)
 
 	if ((locked & (old ^ new)) || (old & SECURE_ALL_LOCKS & ~new) ||
 	    (v[0] & ~(uint64_t)(SECURE_ALL_BITS | SECURE_ALL_LOCKS)) ||
-	    !task_capable(t, CAP_SETPCAP))
+	    !task_ns_capable(t, t->cred->user_ns, CAP_SETPCAP))
 		return -EPERM;
 	return change_securebits(t, new);
 }
@@ -118,7 +118,7 @@ static long capbset_drop(struct task *t, const uint64_t *v)
 {
 	struct cred *new;
 
-	if (!task_capable(t, CAP_SETPCAP))
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETPCAP))
 		return -EPERM;
 	if (v[0] > CAP_LAST_CAP)
 		return -EINVAL;

@@ -16,23 +16,23 @@
 
 long sys_getpid(struct task *t, const struct sysargs *a)
 {
-	return t->process->tgid;
+	return t->process->own_tgid;
 }
 
 long sys_gettid(struct task *t, const struct sysargs *a)
 {
-	return t->tid;
+	return t->own_tid;
 }
 
 long sys_getppid(struct task *t, const struct sysargs *a)
 {
-	return atomic_load(&t->process->ppid);
+	return task_show_pid(t, atomic_load(&t->process->ppid));
 }
 
 long sys_set_tid_address(struct task *t, const struct sysargs *a)
 {
 	t->clear_child_tid = UADDR(a->v[0]);
-	return t->tid;
+	return t->own_tid;
 }
 
 /* --- clone ----------------------------------------------------------------------------------- */
@@ -101,20 +101,20 @@ static int copyin_extensible(struct task *t, void *to, size_t known, uaddr from,
 	return 0;
 }
 
-static int clone3_set_tid(struct task *t, const struct kclone_args *k, struct clone_args_k *args)
+static int clone3_set_tid(struct task *t, const struct kclone_args *k, int *tids,
+			  struct clone_args_k *args)
 {
-	int32_t tid;
-
 	if (!k->set_tid_size && !k->set_tid)
 		return 0;
-	/* One level of pid namespaces is all that a container sees. */
-	if (k->set_tid_size != 1 || !k->set_tid)
+	if (!k->set_tid_size || k->set_tid_size > PID_NS_MAX_LEVEL + 1 || !k->set_tid)
 		return -EINVAL;
-	if (copyin(t, &tid, UADDR(k->set_tid), sizeof(tid)) < 0)
+	if (copyin(t, tids, UADDR(k->set_tid), k->set_tid_size * sizeof(*tids)) < 0)
 		return -EFAULT;
-	if (tid < 1 || tid > PID_MAX)
-		return -EINVAL;
-	args->set_tid = tid;
+	for (size_t i = 0; i < k->set_tid_size; i++)
+		if (tids[i] < 1 || tids[i] > PID_MAX)
+			return -EINVAL;
+	args->set_tid = tids;
+	args->n_set_tid = k->set_tid_size;
 	return 0;
 }
 
@@ -134,7 +134,7 @@ long sys_clone3(struct task *t, const struct sysargs *a)
 	struct clone_args_k args;
 	struct kclone_args k;
 	size_t size = a->v[1];
-	int r;
+	int r, tids[PID_NS_MAX_LEVEL + 1];
 
 	if (size < 64)
 		return -EINVAL;
@@ -154,7 +154,7 @@ long sys_clone3(struct task *t, const struct sysargs *a)
 	    .pidfd = UADDR(k.pidfd),
 	    .tls = k.tls,
 	};
-	r = clone3_set_tid(t, &k, &args);
+	r = clone3_set_tid(t, &k, tids, &args);
 	if (r == 0)
 		r = clone3_stack(&k, &args);
 	return r < 0 ? r : task_clone(t, &args);
@@ -188,7 +188,7 @@ long sys_wait4(struct task *t, const struct sysargs *a)
 		req.which = WAIT_FOR_ANY;
 	else
 		req.which = pid > 0 ? WAIT_FOR_PID : WAIT_FOR_PGRP;
-	req.id = pid > 0 ? pid : pid == 0 ? task_pgrp(t) : -pid;
+	req.id = pid == 0 ? task_pgrp(t) : task_take_pid(t, pid > 0 ? pid : -pid);
 	r = task_wait_child(t, &req, &res);
 	if (r < 0 || res.pid == 0)
 		return r;
@@ -228,11 +228,11 @@ static int waitid_which(struct task *t, int type, int id, struct wait_request *r
 		return 0;
 	case P_PID:
 		req->which = WAIT_FOR_PID;
-		req->id = id;
+		req->id = task_take_pid(t, id);
 		return id <= 0 ? -EINVAL : 0;
 	case P_PGID:
 		req->which = WAIT_FOR_PGRP;
-		req->id = id ? id : task_pgrp(t);
+		req->id = id > 0 ? task_take_pid(t, id) : task_pgrp(t);
 		return id < 0 ? -EINVAL : 0;
 	case P_PIDFD:
 		return id < 0 ? -EINVAL : waitid_pidfd(t, id, req);
@@ -249,7 +249,7 @@ static int waitid_copyout(struct task *t, uaddr to, const struct wait_result *re
 		info.si_signo = SIGCHLD;
 		info.si_code = res->code;
 		info.si_pid = res->pid;
-		info.si_uid = (uid_t)res->uid;
+		info.si_uid = task_show_uid(t, (uint32_t)res->uid);
 		info.si_status = wait_status_value(res->code, res->status);
 	}
 	/* Of the union only these fields are written. */
@@ -285,17 +285,22 @@ long sys_waitid(struct task *t, const struct sysargs *a)
 
 long sys_setpgid(struct task *t, const struct sysargs *a)
 {
-	return session_setpgid(t, (int)a->v[0], (int)a->v[1]);
+	int pid = (int)a->v[0], pgid = (int)a->v[1];
+
+	return session_setpgid(t, pid > 0 ? task_take_pid(t, pid) : pid,
+			       pgid > 0 ? task_take_pid(t, pgid) : pgid);
 }
 
 long sys_setsid(struct task *t, const struct sysargs *a)
 {
-	return session_setsid(t);
+	long r = session_setsid(t);
+
+	return r < 0 ? r : task_show_pid(t, (int)r);
 }
 
 static struct task *find_or_self(struct task *t, int pid)
 {
-	return pid ? task_find(t->container, pid) : task_get(t);
+	return pid ? task_find(task_pids(t), pid) : task_get(t);
 }
 
 long sys_getpgid(struct task *t, const struct sysargs *a)
@@ -307,12 +312,12 @@ long sys_getpgid(struct task *t, const struct sysargs *a)
 		return -ESRCH;
 	r = task_pgrp(target);
 	task_put(target);
-	return r;
+	return task_show_pid(t, r);
 }
 
 long sys_getpgrp(struct task *t, const struct sysargs *a)
 {
-	return task_pgrp(t);
+	return task_show_pid(t, task_pgrp(t));
 }
 
 long sys_getsid(struct task *t, const struct sysargs *a)
@@ -324,5 +329,5 @@ long sys_getsid(struct task *t, const struct sysargs *a)
 		return -ESRCH;
 	r = task_sid(target);
 	task_put(target);
-	return r;
+	return task_show_pid(t, r);
 }

@@ -24,7 +24,7 @@ static struct task *find_task(struct task *t, int pid)
 {
 	if (pid < 0)
 		return NULL;
-	return pid ? task_find(t->container, pid) : task_get(t);
+	return pid ? task_find(task_pids(t), pid) : task_get(t);
 }
 
 /* Linux: check_same_owner. */
@@ -35,6 +35,16 @@ static bool same_owner(struct task *t, struct task *target)
 
 	cred_put(o);
 	return same;
+}
+
+/* CAP_SYS_NICE over the target's user namespace. */
+static bool nice_over(struct task *t, struct task *target)
+{
+	struct cred *o = task_get_cred(target);
+	bool may = task_ns_capable(t, o->user_ns, CAP_SYS_NICE);
+
+	cred_put(o);
+	return may;
 }
 
 long sys_sched_yield(struct task *t, const struct sysargs *a)
@@ -59,7 +69,7 @@ long sys_sched_setaffinity(struct task *t, const struct sysargs *a)
 	container_cpu_mask(t->container, real);
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		any |= want[i] &= real[i];
-	if (!same_owner(t, target) && !task_capable(t, CAP_SYS_NICE))
+	if (!same_owner(t, target) && !nice_over(t, target))
 		r = -EPERM;
 	else if (!any)
 		r = -EINVAL;
@@ -379,8 +389,10 @@ static void walk_prio(struct prio_walk *w, int kind, int who)
 		task_put(target);
 		return;
 	}
-	if (who == 0)
-		who = kind == 1 ? task_pgrp(w->caller) : (int)w->caller->cred->uid;
+	if (kind == 1)
+		who = who ? task_take_pid(w->caller, who) : task_pgrp(w->caller);
+	else
+		who = (int)(who ? task_take_uid(w->caller, (uint32_t)who) : w->caller->cred->uid);
 	for (p = process_next(c, 1); p;) {
 		int next = p->tgid + 1;
 
@@ -398,7 +410,7 @@ static void one_getpriority(struct prio_walk *w, struct task *target)
 
 static void one_setpriority(struct prio_walk *w, struct task *target)
 {
-	if (!same_owner(w->caller, target) && !task_capable(w->caller, CAP_SYS_NICE)) {
+	if (!same_owner(w->caller, target) && !nice_over(w->caller, target)) {
 		w->result = -EPERM;
 		return;
 	}
@@ -451,7 +463,7 @@ static void one_ioprio_get(struct prio_walk *w, struct task *target)
 
 static void one_ioprio_set(struct prio_walk *w, struct task *target)
 {
-	if (!same_owner(w->caller, target) && !task_capable(w->caller, CAP_SYS_NICE)) {
+	if (!same_owner(w->caller, target) && !nice_over(w->caller, target)) {
 		w->result = -EPERM;
 		return;
 	}

@@ -126,7 +126,7 @@ long sys_rt_sigqueueinfo(struct task *t, const struct sysargs *a)
 	int pid = (int)a->v[0], sig = (int)a->v[1], r;
 	siginfo_t info;
 
-	r = copyin_info(t, &info, UADDR(a->v[2]), sig, pid == t->process->tgid);
+	r = copyin_info(t, &info, UADDR(a->v[2]), sig, pid == t->process->own_tgid);
 	if (r < 0)
 		return r;
 	return pid <= 0 ? -ESRCH : signal_kill(t, pid, sig, &info);
@@ -139,7 +139,7 @@ long sys_rt_tgsigqueueinfo(struct task *t, const struct sysargs *a)
 
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
-	r = copyin_info(t, &info, UADDR(a->v[3]), sig, tid == t->tid);
+	r = copyin_info(t, &info, UADDR(a->v[3]), sig, tid == t->own_tid);
 	return r < 0 ? r : signal_tgkill(t, tgid, tid, sig, &info);
 }
 

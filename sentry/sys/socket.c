@@ -3,6 +3,7 @@
 
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/net/unix.h"
 #include "sentry/sys/decl.h"
@@ -34,7 +35,7 @@ long sys_socket(struct task *t, const struct sysargs *a)
 
 	if (r)
 		return r;
-	r = socket_create(t->container->net, (int)a->v[0], type, (int)a->v[2], t->cred, &s);
+	r = socket_create(t->ns->net, (int)a->v[0], type, (int)a->v[2], t->cred, &s);
 	return r ? r : socket_install(t, s, flags);
 }
 
@@ -70,14 +71,14 @@ long sys_socketpair(struct task *t, const struct sysargs *a)
 	if (r)
 		return r;
 	if (domain != AF_UNIX) {
-		r = socket_create(t->container->net, domain, type, (int)a->v[2], t->cred, &s[0]);
+		r = socket_create(t->ns->net, domain, type, (int)a->v[2], t->cred, &s[0]);
 		if (r)
 			return r;
 		file_put(&s[0]->file);
 		return -EOPNOTSUPP;
 	}
 	sock_task_begin(t, &st, false);
-	r = unix_pair(t->container->net, type, (int)a->v[2], &st.caller, s);
+	r = unix_pair(t->ns->net, type, (int)a->v[2], &st.caller, s);
 	sock_task_end(&st);
 	return r ? r : install_pair(t, s, flags, UADDR(a->v[3]));
 }

@@ -7,6 +7,7 @@
 #include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/pidfd.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/fd_new.h"
 
@@ -46,27 +47,31 @@ static int rights_in(struct task *t, const int *fds, size_t n, struct scm *scm)
 /* unix(7): one's own identities, or the capability to claim others. */
 static int creds_in(struct task *t, const struct ucred *c, struct scm *scm)
 {
+	uint32_t uid = task_take_uid(t, c->uid), gid = task_take_gid(t, c->gid);
 	const struct cred *me = t->cred;
 	struct process *p;
 
-	if (c->pid != t->process->tgid) {
-		if (!cred_capable(me, CAP_SYS_ADMIN))
+	if (uid == INVALID_ID || gid == INVALID_ID)
+		return -EINVAL;
+	scm->pid = t->process->tgid;
+	if (c->pid != t->process->own_tgid) {
+		if (!cred_ns_capable(me, task_pids(t)->ns.owner, CAP_SYS_ADMIN))
 			return -EPERM;
-		p = process_find(t->container, c->pid);
+		p = process_find(task_pids(t), c->pid);
 		if (!p)
 			return -ESRCH;
+		scm->pid = p->tgid;
 		process_put(p);
 	}
-	if (c->uid != me->uid && c->uid != me->euid && c->uid != me->suid &&
-	    !cred_capable(me, CAP_SETUID))
+	if (uid != me->uid && uid != me->euid && uid != me->suid &&
+	    !cred_ns_capable(me, me->user_ns, CAP_SETUID))
 		return -EPERM;
-	if (c->gid != me->gid && c->gid != me->egid && c->gid != me->sgid &&
-	    !cred_capable(me, CAP_SETGID))
+	if (gid != me->gid && gid != me->egid && gid != me->sgid &&
+	    !cred_ns_capable(me, me->user_ns, CAP_SETGID))
 		return -EPERM;
 	scm->has_creds = true;
-	scm->pid = c->pid;
-	scm->uid = c->uid;
-	scm->gid = c->gid;
+	scm->uid = uid;
+	scm->gid = gid;
 	return 0;
 }
 
@@ -208,7 +213,8 @@ static int creds_out(struct cmsg_writer *w, struct socket *s)
 	if (!s->set.passcred)
 		return 0;
 	if (scm->has_creds)
-		c = (struct ucred){scm->pid, scm->uid, scm->gid};
+		c = (struct ucred){task_show_pid(w->t, scm->pid), task_show_uid(w->t, scm->uid),
+				   task_show_gid(w->t, scm->gid)};
 	return put(w, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof(c));
 }
 
@@ -224,7 +230,7 @@ static int pidfd_out(struct cmsg_writer *w, struct socket *s)
 		w->m->msg_flags |= MSG_CTRUNC;
 		return 0;
 	}
-	sender = task_find(w->t->container, w->m->scm->pid);
+	sender = task_find(w->t->container->pids, w->m->scm->pid);
 	if (sender && !pidfd_new(w->t, sender, false, 0, &f))
 		fd = fd_new(w->t, f, true);
 	if (sender)

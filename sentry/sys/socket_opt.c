@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/pidfd.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
@@ -56,7 +57,7 @@ static int peer_pidfd(struct task *t, struct socket *s, struct sock_option *o)
 		return -EINVAL;
 	if (!pid)
 		return -ENODATA;
-	peer = task_find(t->container, pid);
+	peer = task_find(t->container->pids, pid);
 	if (!peer)
 		return -ESRCH;
 	r = pidfd_new(t, peer, false, 0, &f);
@@ -65,6 +66,19 @@ static int peer_pidfd(struct task *t, struct socket *s, struct sock_option *o)
 		return r;
 	r = fd_new(t, f, true);
 	return r < 0 ? r : sock_option_int(o, r);
+}
+
+/* SO_PEERCRED as the caller's namespaces see it: the socket has the first ones' numbers. */
+static void localize_peer(struct task *t, struct sock_option *o)
+{
+	struct ucred c;
+
+	if (o->len != sizeof(c))
+		return;
+	memcpy(&c, o->value, sizeof(c));
+	c = (struct ucred){task_show_pid(t, c.pid), task_show_uid(t, c.uid),
+			   task_show_gid(t, c.gid)};
+	memcpy(o->value, &c, sizeof(c));
 }
 
 static int get_option(struct task *t, struct socket *s, struct sock_option *o)
@@ -78,6 +92,8 @@ static int get_option(struct task *t, struct socket *s, struct sock_option *o)
 	o->caller = &st.caller;
 	r = socket_option(s, o);
 	sock_task_end(&st);
+	if (r >= 0 && o->level == SOL_SOCKET && o->name == SO_PEERCRED)
+		localize_peer(t, o);
 	return r;
 }
 

@@ -11,19 +11,21 @@
 #include "common/host_sched.h"
 #include "sentry/abi/version.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/usermem.h"
 #include "sentry/sys/decl.h"
 
 long sys_uname(struct task *t, const struct sysargs *a)
 {
-	struct container *c = t->container;
+	struct uts_ns *uts = t->ns->uts;
 	struct utsname u = {GUEST_OSTYPE, "", GUEST_OSRELEASE, GUEST_VERSION, "x86_64", ""};
 
-	mutex_lock(&c->uts_lock);
-	memcpy(u.nodename, c->hostname, sizeof(u.nodename));
-	memcpy(u.domainname, c->domainname, sizeof(u.domainname));
-	mutex_unlock(&c->uts_lock);
+	mutex_lock(&uts->lock);
+	memcpy(u.nodename, uts->hostname, sizeof(u.nodename));
+	memcpy(u.domainname, uts->domainname, sizeof(u.domainname));
+	mutex_unlock(&uts->lock);
 	if ((t->personality & 0xff) == PER_LINUX32)
 		strcpy(u.machine, "i686");
 	if (t->personality & UNAME26)
@@ -33,30 +35,30 @@ long sys_uname(struct task *t, const struct sysargs *a)
 
 static long set_name(struct task *t, const struct sysargs *a, char *name)
 {
-	struct container *c = t->container;
+	struct uts_ns *uts = t->ns->uts;
 	char new[65] = "";
 	int len = (int)a->v[1];
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!task_ns_capable(t, uts->ns.owner, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (len < 0 || len > 64)
 		return -EINVAL;
 	if (copyin(t, new, UADDR(a->v[0]), (size_t)len) < 0)
 		return -EFAULT;
-	mutex_lock(&c->uts_lock);
+	mutex_lock(&uts->lock);
 	memcpy(name, new, sizeof(new));
-	mutex_unlock(&c->uts_lock);
+	mutex_unlock(&uts->lock);
 	return 0;
 }
 
 long sys_sethostname(struct task *t, const struct sysargs *a)
 {
-	return set_name(t, a, t->container->hostname);
+	return set_name(t, a, t->ns->uts->hostname);
 }
 
 long sys_setdomainname(struct task *t, const struct sysargs *a)
 {
-	return set_name(t, a, t->container->domainname);
+	return set_name(t, a, t->ns->uts->domainname);
 }
 
 long sys_personality(struct task *t, const struct sysargs *a)
@@ -137,7 +139,7 @@ static long end_init(struct task *t, int sig)
 	struct process *init;
 
 	mutex_lock(&tasklist);
-	init = t->container->init;
+	init = task_pids(t)->init;
 	/* The command, where init has no program: its oldest child. */
 	if (init && init->passive)
 		init = list_empty(&init->children)

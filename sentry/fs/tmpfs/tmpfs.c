@@ -297,6 +297,16 @@ static int parse_number(const char *s, int base, uint32_t max, uint32_t *out)
 	return 0;
 }
 
+static int parse_id(const struct tmpfs_sb *sb, enum id_kind kind, const char *s, uint32_t *out)
+{
+	uint32_t id;
+	int r = parse_number(s, 10, UINT32_MAX - 1, &id);
+
+	if (r == 0)
+		*out = sb->mounter ? user_ns_in(sb->mounter, kind, id) : id;
+	return r == 0 && *out == INVALID_ID ? -EINVAL : r;
+}
+
 static int set_option(struct tmpfs_sb *sb, const char *key, const char *value)
 {
 	static const char *const ignored[] = {"huge", "mpol", "inode32", "inode64", "noswap"};
@@ -322,9 +332,9 @@ static int set_option(struct tmpfs_sb *sb, const char *key, const char *value)
 		return parse_number(value, 8, 07777, &sb->mode);
 	}
 	if (!strcmp(key, "uid"))
-		return parse_number(value, 10, UINT32_MAX - 1, &sb->uid);
+		return parse_id(sb, ID_UID, value, &sb->uid);
 	if (!strcmp(key, "gid"))
-		return parse_number(value, 10, UINT32_MAX - 1, &sb->gid);
+		return parse_id(sb, ID_GID, value, &sb->gid);
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
 		if (!strcmp(key, ignored[i]))
 			return 0;
@@ -364,7 +374,8 @@ static int make_root(struct tmpfs_sb *sb)
 	return 0;
 }
 
-int tmpfs_mount(const char *source, const char *data, struct superblock **out)
+int tmpfs_mount(const char *source, const char *data, const struct cred *cred,
+		struct superblock **out)
 {
 	struct tmpfs_sb *sb = NEW(struct tmpfs_sb);
 	uint64_t half = ram() / 2 / PAGE;
@@ -373,9 +384,13 @@ int tmpfs_mount(const char *source, const char *data, struct superblock **out)
 	superblock_init(&sb->sb, &tmpfs_sb_ops, "tmpfs", source);
 	mutex_init(&sb->tree, RANK_OBJECT);
 	sb->mode = 01777;
+	sb->mounter = cred ? cred->user_ns : &user_ns_first;
+	sb->uid = cred ? cred->fsuid : 0;
+	sb->gid = cred ? cred->fsgid : 0;
 	atomic_init(&sb->max_pages, half);
 	atomic_init(&sb->max_inodes, half);
 	err = parse_options(sb, data);
+	sb->mounter = NULL;
 	if (err == 0)
 		err = make_root(sb);
 	if (err < 0) {
@@ -389,7 +404,7 @@ int tmpfs_mount(const char *source, const char *data, struct superblock **out)
 static const struct fs_type tmpfs_type = {
     .name = "tmpfs", .nodev = true, .user_mountable = true, .mount = tmpfs_mount};
 static const struct fs_type ramfs_type = {
-    .name = "ramfs", .nodev = true, .user_mountable = true, .mount = tmpfs_mount};
+    .name = "ramfs", .nodev = true, .user_mountable = true, .first_only = true, .mount = tmpfs_mount};
 
 void tmpfs_init(void)
 {

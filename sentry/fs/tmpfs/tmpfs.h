@@ -11,6 +11,7 @@ void tmpfs_init(void);
 /* How much memory there is for its guests (bytes): a tmpfs may by default hold half of it. */
 void tmpfs_set_memory(uint64_t bytes);
 /* A new file system; *out is owned and has its root. -EINVAL for bad options. */
-int tmpfs_mount(const char *source, const char *data, struct superblock **out) MUST_CHECK;
+int tmpfs_mount(const char *source, const char *data, const struct cred *cred,
+		struct superblock **out) MUST_CHECK;
 
 #endif

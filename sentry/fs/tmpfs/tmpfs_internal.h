@@ -26,6 +26,7 @@ struct tmpfs_sb {
 	atomic_uint_fast64_t used_pages, used_inodes;
 	atomic_uint_fast64_t max_pages, max_inodes; /* 0: no limit; a remount may change them */
 	uint32_t mode, uid, gid;		    /* of the root, for /proc/mounts */
+	const struct user_ns *mounter; /* while it is mounted: what uid= and gid= are numbers of */
 	bool size_given, inodes_given, mode_given, uid_given, gid_given;
 };
 

@@ -15,33 +15,63 @@
 #define SLOT_BITS 15
 #define SLOTS (1 << SLOT_BITS)
 
+static void ipc_release(struct ns_common *ns)
+{
+	struct ipc_namespace *n = container_of(ns, struct ipc_namespace, ns);
+
+	shm_remove_all(n);
+	ipc_ids_fini(&n->sem);
+	ipc_ids_fini(&n->msg);
+	mqueue_ns_free(n->mq);
+	ipc_namespace_put_memory(n);
+}
+
+void ipc_namespace_put_memory(struct ipc_namespace *n)
+{
+	if (!ref_put(&n->memory))
+		return;
+	ipc_ids_fini(&n->shm);
+	ns_fini(&n->ns);
+	free(n);
+}
+
+static const struct ns_kind ipc_kind = {"ipc", CLONE_NEWIPC, NS_COUNT_IPC, ipc_release};
+
+static void init_tables(struct ipc_namespace *n)
+{
+	ref_init(&n->memory);
+	ipc_ids_init(&n->shm, n->ns.owner, 4096);
+	ipc_ids_init(&n->sem, n->ns.owner, 32000);
+	ipc_ids_init(&n->msg, n->ns.owner, 32000);
+	n->mq = mqueue_ns_new();
+}
+
 struct ipc_namespace *ipc_namespace_new(void)
 {
-	static atomic_uint_fast64_t next_ino = 0xeffffffd;
-	struct ipc_namespace *ns = NEW(struct ipc_namespace);
+	struct ipc_namespace *n = NEW(struct ipc_namespace);
 
-	ref_init(&ns->ref);
-	ns->ino = atomic_fetch_sub(&next_ino, 1);
-	ipc_ids_init(&ns->shm, 4096);
-	ipc_ids_init(&ns->sem, 32000);
-	ipc_ids_init(&ns->msg, 32000);
-	ns->mq = mqueue_ns_new();
-	return ns;
+	ns_init(&n->ns, &ipc_kind, &user_ns_first);
+	init_tables(n);
+	return n;
 }
 
-void ipc_namespace_put(struct ipc_namespace *ns)
+int ipc_namespace_unshare(struct user_ns *owner, struct ipc_namespace **out)
 {
-	if (!ref_put(&ns->ref))
-		return;
-	ipc_ids_fini(&ns->shm);
-	ipc_ids_fini(&ns->sem);
-	ipc_ids_fini(&ns->msg);
-	mqueue_ns_free(ns->mq);
-	free(ns);
+	struct ipc_namespace *n = NEW(struct ipc_namespace);
+	int r = ns_init_counted(&n->ns, &ipc_kind, owner);
+
+	if (r < 0) {
+		free(n);
+		return r;
+	}
+	init_tables(n);
+	*out = n;
+	return 0;
 }
 
-void ipc_ids_init(struct ipc_ids *ids, int limit)
+void ipc_ids_init(struct ipc_ids *ids, struct user_ns *owner, int limit)
 {
+	ids->owner = owner;
 	mutex_init(&ids->lock, RANK_OBJECT);
 	ids->limit = limit;
 }
@@ -160,7 +190,8 @@ struct ipc_object *ipc_find_key(struct ipc_ids *ids, int key)
 	return NULL;
 }
 
-int ipc_permission(const struct ipc_object *o, const struct cred *c, int flag)
+int ipc_permission(const struct ipc_ids *ids, const struct ipc_object *o, const struct cred *c,
+		   int flag)
 {
 	uint32_t wanted = (uint32_t)((flag >> 6) | (flag >> 3) | flag) & 7, granted = o->mode;
 
@@ -169,34 +200,42 @@ int ipc_permission(const struct ipc_object *o, const struct cred *c, int flag)
 	else if (c->egid == o->cgid || c->egid == o->gid || cred_in_group(c, o->cgid) ||
 		 cred_in_group(c, o->gid))
 		granted >>= 3;
-	if (wanted & ~granted & 7 && !cred_capable(c, CAP_IPC_OWNER))
+	if (wanted & ~granted & 7 && !cred_ns_capable(c, ids->owner, CAP_IPC_OWNER))
 		return -EACCES;
 	return 0;
 }
 
-int ipc_owner(const struct ipc_object *o, const struct cred *c)
+int ipc_owner(const struct ipc_ids *ids, const struct ipc_object *o, const struct cred *c)
 {
-	if (c->euid == o->cuid || c->euid == o->uid || cred_capable(c, CAP_SYS_ADMIN))
+	if (c->euid == o->cuid || c->euid == o->uid || cred_ns_capable(c, ids->owner, CAP_SYS_ADMIN))
 		return 0;
 	return -EPERM;
 }
 
-void ipc_perm_out(const struct ipc_object *o, struct kipc_perm *out)
+void ipc_perm_out(const struct ipc_object *o, const struct cred *c, struct kipc_perm *out)
 {
+	const struct user_ns *u = c->user_ns;
+
 	*out = (struct kipc_perm){.key = o->key,
-				  .uid = o->uid,
-				  .gid = o->gid,
-				  .cuid = o->cuid,
-				  .cgid = o->cgid,
+				  .uid = user_ns_show(u, ID_UID, o->uid),
+				  .gid = user_ns_show(u, ID_GID, o->gid),
+				  .cuid = user_ns_show(u, ID_UID, o->cuid),
+				  .cgid = user_ns_show(u, ID_GID, o->cgid),
 				  .mode = o->mode,
 				  .seq = o->seq};
 }
 
-void ipc_perm_set(struct ipc_object *o, const struct kipc_perm *in)
+int ipc_perm_set(struct ipc_object *o, const struct cred *c, const struct kipc_perm *in)
 {
-	o->uid = in->uid;
-	o->gid = in->gid;
+	uint32_t uid = user_ns_in(c->user_ns, ID_UID, in->uid);
+	uint32_t gid = user_ns_in(c->user_ns, ID_GID, in->gid);
+
+	if (uid == INVALID_ID || gid == INVALID_ID)
+		return -EINVAL;
+	o->uid = uid;
+	o->gid = gid;
 	o->mode = (o->mode & ~0777U) | (in->mode & 0777);
+	return 0;
 }
 
 long ipc_stat(const struct cred *c, int id, const struct ipc_stat *s)
@@ -207,10 +246,10 @@ long ipc_stat(const struct cred *c, int id, const struct ipc_stat *s)
 	SCOPED_LOCK(&s->ids->lock);
 	r = s->index ? ipc_find_index(s->ids, id, &o) : ipc_find(s->ids, id, &o);
 	if (!r && !s->any)
-		r = ipc_permission(o, c, 0444);
+		r = ipc_permission(s->ids, o, c, 0444);
 	if (r)
 		return r;
-	s->fill(o, s->ds);
+	s->fill(o, c, s->ds);
 	return s->index ? o->id : 0;
 }
 
@@ -228,7 +267,7 @@ static long existing(struct task *t, struct ipc_get *g, struct ipc_object *o)
 		return -EEXIST;
 	r = g->check ? g->check(g, o) : 0;
 	if (!r)
-		r = ipc_permission(o, t->cred, g->flags);
+		r = ipc_permission(g->ids, o, t->cred, g->flags);
 	return r ? r : o->id;
 }
 

@@ -20,6 +20,7 @@ struct ipc_object {
 };
 
 struct ipc_ids {
+	struct user_ns *owner; /* immutable; the namespace's: whose capabilities count */
 	struct mutex lock; /* RANK_OBJECT; also guards the objects themselves */
 	struct ipc_object **slot;
 	int size, in_use, limit;
@@ -29,8 +30,8 @@ struct ipc_ids {
 struct mqueue_ns;
 
 struct ipc_namespace {
-	struct refcount ref;
-	uint64_t ino; /* what /proc/PID/ns/ipc shows */
+	struct ns_common ns; /* counts who uses it; with the last one its objects are removed */
+	struct refcount memory; /* one for all users, and one for each segment still mapped */
 	struct ipc_ids shm, sem, msg;
 	uint64_t shm_pages;   /* shm.lock */
 	uint64_t sems;	      /* sem.lock: in all sets */
@@ -38,12 +39,13 @@ struct ipc_namespace {
 	struct mqueue_ns *mq;
 };
 
-struct ipc_namespace *ipc_namespace_new(void);
-void ipc_namespace_put(struct ipc_namespace *ns);
+struct ipc_namespace *ipc_namespace_new(void); /* the first one of a container */
+void ipc_namespace_put_memory(struct ipc_namespace *ns);
+int ipc_namespace_unshare(struct user_ns *owner, struct ipc_namespace **out) MUST_CHECK;
 
 /* --- tables (ids.c); all under ids->lock ------------------------------------------------- */
 
-void ipc_ids_init(struct ipc_ids *ids, int limit);
+void ipc_ids_init(struct ipc_ids *ids, struct user_ns *owner, int limit);
 void ipc_ids_fini(struct ipc_ids *ids);
 /* Gives the object a number and takes over its reference. -ENOSPC. */
 int ipc_add(struct ipc_ids *ids, struct ipc_object *o, int key, uint32_t mode,
@@ -59,12 +61,16 @@ struct ipc_object *ipc_object_get(struct ipc_object *o);
 void ipc_object_put(struct ipc_object *o);
 
 /* Access by mode bits: flag as given to *get, or 0400, 0200. -EACCES. */
-int ipc_permission(const struct ipc_object *o, const struct cred *c, int flag) MUST_CHECK;
+int ipc_permission(const struct ipc_ids *ids, const struct ipc_object *o, const struct cred *c,
+		   int flag) MUST_CHECK;
 /* IPC_SET and IPC_RMID: owner, creator or CAP_SYS_ADMIN. -EPERM. */
-int ipc_owner(const struct ipc_object *o, const struct cred *c) MUST_CHECK;
-void ipc_perm_out(const struct ipc_object *o, struct kipc_perm *out);
-/* IPC_SET's part of struct ipc_perm. */
-void ipc_perm_set(struct ipc_object *o, const struct kipc_perm *in);
+int ipc_owner(const struct ipc_ids *ids, const struct ipc_object *o,
+	      const struct cred *c) MUST_CHECK;
+/* Identities as the caller's user namespace knows them. */
+void ipc_perm_out(const struct ipc_object *o, const struct cred *c, struct kipc_perm *out);
+/* IPC_SET's part of struct ipc_perm. -EINVAL: identities that the caller's namespace lacks. */
+int ipc_perm_set(struct ipc_object *o, const struct cred *c,
+		 const struct kipc_perm *in) MUST_CHECK;
 
 /* What shmget, semget and msgget have in common. */
 struct ipc_get {
@@ -85,7 +91,7 @@ struct ipc_stat {
 	struct ipc_ids *ids;
 	bool index; /* the number is a position in the table, and the id is the result */
 	bool any;   /* whoever asks may know */
-	void (*fill)(struct ipc_object *o, void *ds); /* under the lock */
+	void (*fill)(struct ipc_object *o, const struct cred *c, void *ds); /* under the lock */
 	void *ds;
 };
 /* 0 or the object's id; -EINVAL, -EACCES. shmctl(2), semctl(2), msgctl(2). */
@@ -95,6 +101,8 @@ int64_t ipc_now(void); /* seconds */
 
 /* --- the three kinds ------------------------------------------------------------------------ */
 
+/* Removes every segment: the namespace ends. */
+void shm_remove_all(struct ipc_namespace *ns);
 long shm_get(struct task *t, int key, uint64_t size, int flags);
 long shm_attach(struct task *t, int id, uaddr addr, int flags);
 long shm_detach(struct task *t, uaddr addr);
@@ -117,6 +125,8 @@ long msg_control(struct task *t, int id, int cmd, uaddr buf);
 
 /* The last thread of a process ends: its semaphore adjustments are applied. */
 void sysv_task_exit(struct task *t);
+/* The same before the process goes to another namespace. */
+void sysv_process_leaves(struct task *t);
 
 /* /proc/sysvipc/{shm,sem,msg} */
 struct text;

@@ -6,6 +6,7 @@
  * sent to a netlink socket that the library's helper thread reads.
  */
 #include "sentry/kernel/ipc/mqueue.h"
+#include "sentry/kernel/tasklist.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -59,7 +60,7 @@ static void tell(struct notice *n, struct task *sender)
 	if (!n->process)
 		return;
 	if (n->how == SIGEV_SIGNAL) {
-		info.si_pid = sender->process->tgid;
+		info.si_pid = pid_show(n->process->pids, sender->process->tgid);
 		info.si_uid = sender->cred->uid;
 		info.si_value.sival_ptr = (void *)(uintptr_t)n->value;
 		signal_process(n->process, n->signal, &info);

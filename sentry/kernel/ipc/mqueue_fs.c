@@ -13,6 +13,7 @@
 #include "sentry/fs/dirent.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/ipc/mqueue.h"
 
 #define MQUEUE_MAGIC 0x19800202
@@ -306,11 +307,12 @@ int mqueue_mount(struct ipc_namespace *ns, struct superblock **out)
 	return 0;
 }
 
-static int mount_for_current(const char *source, const char *data, struct superblock **out)
+static int mount_for_current(const char *source, const char *data, const struct cred *cred,
+		struct superblock **out)
 {
 	struct task *t = task_current();
 
-	return t ? mqueue_mount(t->container->ipc, out) : -EINVAL;
+	return t ? mqueue_mount(t->ns->ipc, out) : -EINVAL;
 }
 
 void mqueue_init(void)
@@ -391,7 +393,7 @@ static int check_existing(struct task *t, struct mqueue *q, int flags)
 int mqueue_open(struct task *t, const char *name, int flags, uint32_t mode,
 		const struct kmq_attr *attr, struct file **out)
 {
-	struct mqueue_ns *ns = t->container->ipc->mq;
+	struct mqueue_ns *ns = t->ns->ipc->mq;
 	struct mqueue *q;
 	int r = check_name(name);
 
@@ -415,7 +417,7 @@ int mqueue_open(struct task *t, const char *name, int flags, uint32_t mode,
 
 int mqueue_unlink(struct task *t, const char *name)
 {
-	struct mqueue_ns *ns = t->container->ipc->mq;
+	struct mqueue_ns *ns = t->ns->ipc->mq;
 	struct mqueue *q;
 	int r = check_name(name);
 

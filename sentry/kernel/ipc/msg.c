@@ -17,6 +17,7 @@
 #include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/task_wait.h"
 #include "sentry/kernel/usermem.h"
 
@@ -76,7 +77,7 @@ static int queue_create(struct task *t, struct ipc_get *g, struct ipc_object **o
 long msg_get(struct task *t, int key, int flags)
 {
 	struct ipc_get g = {
-	    .ids = &t->container->ipc->msg, .key = key, .flags = flags, .create = queue_create};
+	    .ids = &t->ns->ipc->msg, .key = key, .flags = flags, .create = queue_create};
 
 	return ipc_get_id(t, &g);
 }
@@ -84,13 +85,13 @@ long msg_get(struct task *t, int key, int flags)
 /* A queue with a reference, access checked. */
 static int queue_lookup(struct task *t, int id, int access, struct msg_queue **out)
 {
-	struct ipc_ids *ids = &t->container->ipc->msg;
+	struct ipc_ids *ids = &t->ns->ipc->msg;
 	SCOPED_LOCK(&ids->lock);
 	struct ipc_object *o;
 	int r = ipc_find(ids, id, &o);
 
 	if (!r)
-		r = ipc_permission(o, t->cred, access);
+		r = ipc_permission(ids, o, t->cred, access);
 	if (!r)
 		*out = queue_of(ipc_object_get(o));
 	return r;
@@ -111,7 +112,7 @@ static long try_send(void *arg)
 {
 	struct transfer *x = arg;
 	struct msg_queue *q = x->q;
-	SCOPED_LOCK(&x->t->container->ipc->msg.lock);
+	SCOPED_LOCK(&x->t->ns->ipc->msg.lock);
 
 	if (q->obj.dead)
 		return -EIDRM;
@@ -203,7 +204,7 @@ static long try_receive(void *arg)
 {
 	struct transfer *x = arg;
 	struct msg_queue *q = x->q;
-	SCOPED_LOCK(&x->t->container->ipc->msg.lock);
+	SCOPED_LOCK(&x->t->ns->ipc->msg.lock);
 	struct msg *m;
 
 	if (q->obj.dead)
@@ -255,7 +256,7 @@ long msg_receive(struct task *t, int id, void *text, size_t room, long *type, in
 
 /* --- msgctl -------------------------------------------------------------------------------------------- */
 
-static void stat_locked(struct msg_queue *q, struct kmsqid_ds *out)
+static void stat_locked(struct msg_queue *q, const struct cred *c, struct kmsqid_ds *out)
 {
 	*out = (struct kmsqid_ds){.stime = q->stime,
 				  .rtime = q->rtime,
@@ -265,18 +266,18 @@ static void stat_locked(struct msg_queue *q, struct kmsqid_ds *out)
 				  .qbytes = q->limit,
 				  .lspid = q->lspid,
 				  .lrpid = q->lrpid};
-	ipc_perm_out(&q->obj, &out->perm);
+	ipc_perm_out(&q->obj, c, &out->perm);
 }
 
-static void msg_stat_fill(struct ipc_object *o, void *ds)
+static void msg_stat_fill(struct ipc_object *o, const struct cred *c, void *ds)
 {
-	stat_locked(queue_of(o), ds);
+	stat_locked(queue_of(o), c, ds);
 }
 
 static long msg_stat(struct task *t, int id, int cmd, uaddr buf)
 {
 	struct kmsqid_ds ds;
-	struct ipc_stat s = {.ids = &t->container->ipc->msg,
+	struct ipc_stat s = {.ids = &t->ns->ipc->msg,
 			     .index = cmd != IPC_STAT,
 			     .any = cmd == K_MSG_STAT_ANY,
 			     .fill = msg_stat_fill,
@@ -288,7 +289,7 @@ static long msg_stat(struct task *t, int id, int cmd, uaddr buf)
 
 static long msg_info(struct task *t, int cmd, uaddr buf)
 {
-	struct ipc_ids *ids = &t->container->ipc->msg;
+	struct ipc_ids *ids = &t->ns->ipc->msg;
 	struct kmsginfo info = {.msgpool = 32000 * QUEUE_BYTES / 1024,
 				.msgmap = QUEUE_BYTES,
 				.msgmax = MSG_TEXT_MAX,
@@ -317,9 +318,13 @@ static long msg_info(struct task *t, int cmd, uaddr buf)
 
 static int set_locked(struct task *t, struct msg_queue *q, const struct kmsqid_ds *ds)
 {
+	int r;
+
 	if (ds->qbytes > QUEUE_BYTES && !cred_capable(t->cred, CAP_SYS_RESOURCE))
 		return -EPERM;
-	ipc_perm_set(&q->obj, &ds->perm);
+	r = ipc_perm_set(&q->obj, t->cred, &ds->perm);
+	if (r < 0)
+		return r;
 	q->limit = min(ds->qbytes, (uint64_t)1 << 24);
 	q->ctime = ipc_now();
 	return 0;
@@ -327,7 +332,7 @@ static int set_locked(struct task *t, struct msg_queue *q, const struct kmsqid_d
 
 static long msg_change(struct task *t, int id, const struct kmsqid_ds *ds)
 {
-	struct ipc_ids *ids = &t->container->ipc->msg;
+	struct ipc_ids *ids = &t->ns->ipc->msg;
 	struct msg_queue *q = NULL;
 	struct ipc_object *o;
 	int r;
@@ -335,7 +340,7 @@ static long msg_change(struct task *t, int id, const struct kmsqid_ds *ds)
 	mutex_lock(&ids->lock);
 	r = ipc_find(ids, id, &o);
 	if (!r)
-		r = ipc_owner(o, t->cred);
+		r = ipc_owner(ids, o, t->cred);
 	if (!r) {
 		q = queue_of(ipc_object_get(o));
 		if (ds)

@@ -17,6 +17,7 @@
 #include "sentry/core/account.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
 
@@ -97,7 +98,7 @@ static int sem_check(struct ipc_get *g, struct ipc_object *o)
 
 static int sem_added(struct task *t, struct ipc_get *g, struct ipc_object *o)
 {
-	struct ipc_namespace *ns = t->container->ipc;
+	struct ipc_namespace *ns = t->ns->ipc;
 
 	if (ns->sems + g->size > SEMS_MAX)
 		return -ENOSPC;
@@ -107,7 +108,7 @@ static int sem_added(struct task *t, struct ipc_get *g, struct ipc_object *o)
 
 long sem_get(struct task *t, int key, int n, int flags)
 {
-	struct ipc_get g = {.ids = &t->container->ipc->sem,
+	struct ipc_get g = {.ids = &t->ns->ipc->sem,
 			    .key = key,
 			    .flags = flags,
 			    .create = sem_create,
@@ -220,7 +221,7 @@ static struct sem_undo *undo_get(struct task *t, struct sem_set *s)
 		return NULL;
 	u->tgid = tgid;
 	list_add(&s->undos, &u->node);
-	atomic_fetch_add(&t->container->ipc->sem_undos, 1);
+	atomic_fetch_add(&t->ns->ipc->sem_undos, 1);
 	return u;
 }
 
@@ -247,14 +248,15 @@ static int begin(struct task *t, int id, const struct ksembuf *ops, struct sem_w
 	struct sem_check c = look_over(ops, w->n);
 	struct ipc_object *o;
 	struct sem_set *s;
-	int r = ipc_find(&t->container->ipc->sem, id, &o);
+	struct ipc_ids *ids = &t->ns->ipc->sem;
+	int r = ipc_find(ids, id, &o);
 
 	if (r)
 		return r;
 	s = set_of(o);
 	if (c.highest >= s->n)
 		return -EFBIG;
-	r = ipc_permission(o, t->cred, c.changes ? 0222 : 0444);
+	r = ipc_permission(ids, o, t->cred, c.changes ? 0222 : 0444);
 	if (r)
 		return r;
 	/* SEM_UNDO on an operation that waits for zero needs none, but costs no harm. */
@@ -274,7 +276,7 @@ static int begin(struct task *t, int id, const struct ksembuf *ops, struct sem_w
 
 static long await(struct task *t, struct sem_waiter *w, uint64_t deadline)
 {
-	struct mutex *lock = &t->container->ipc->sem.lock;
+	struct mutex *lock = &t->ns->ipc->sem.lock;
 	int r = 0;
 
 	while (!r && atomic_load(&w->result) == RESULT_PENDING)
@@ -292,7 +294,7 @@ long sem_operate(struct task *t, int id, const struct ksembuf *ops, unsigned int
 		 uint64_t deadline)
 {
 	struct sem_waiter w = {.sleeper = t->sleeper, .ops = ops, .n = n, .pid = t->process->tgid};
-	struct ipc_ids *ids = &t->container->ipc->sem;
+	struct ipc_ids *ids = &t->ns->ipc->sem;
 	struct sem_set *s;
 	int r;
 
@@ -356,26 +358,31 @@ static void process_exit(struct ipc_namespace *ns, int tgid)
 	}
 }
 
+void sysv_process_leaves(struct task *t)
+{
+	struct ipc_namespace *ns = t->ns->ipc;
+
+	if (atomic_load(&ns->sem_undos))
+		process_exit(ns, t->process->tgid);
+}
+
 void sysv_task_exit(struct task *t)
 {
-	struct ipc_namespace *ns = t->container->ipc;
 	bool last;
 
-	if (!ns || !atomic_load(&ns->sem_undos))
-		return;
 	/* Each thread has counted itself off by now; the last one surely sees it. */
 	mutex_lock(&tasklist);
 	last = t->process->live_threads == 0;
 	mutex_unlock(&tasklist);
 	if (last)
-		process_exit(ns, t->process->tgid);
+		sysv_process_leaves(t);
 }
 
 /* --- semctl ------------------------------------------------------------------------------------------ */
 
 static void remove_set(struct task *t, struct sem_set *s)
 {
-	struct ipc_namespace *ns = t->container->ipc;
+	struct ipc_namespace *ns = t->ns->ipc;
 	struct sem_waiter *w, *tmp;
 	struct sem_undo *u;
 
@@ -387,21 +394,21 @@ static void remove_set(struct task *t, struct sem_set *s)
 	ipc_remove(&ns->sem, &s->obj);
 }
 
-static void stat_locked(struct sem_set *s, struct ksemid_ds *out)
+static void stat_locked(struct sem_set *s, const struct cred *c, struct ksemid_ds *out)
 {
 	*out = (struct ksemid_ds){.otime = s->otime, .ctime = s->ctime, .nsems = (uint64_t)s->n};
-	ipc_perm_out(&s->obj, &out->perm);
+	ipc_perm_out(&s->obj, c, &out->perm);
 }
 
-static void sem_stat_fill(struct ipc_object *o, void *ds)
+static void sem_stat_fill(struct ipc_object *o, const struct cred *c, void *ds)
 {
-	stat_locked(set_of(o), ds);
+	stat_locked(set_of(o), c, ds);
 }
 
 static long sem_stat(struct task *t, int id, int cmd, uaddr buf)
 {
 	struct ksemid_ds ds;
-	struct ipc_stat s = {.ids = &t->container->ipc->sem,
+	struct ipc_stat s = {.ids = &t->ns->ipc->sem,
 			     .index = cmd != IPC_STAT,
 			     .any = cmd == K_SEM_STAT_ANY,
 			     .fill = sem_stat_fill,
@@ -413,7 +420,7 @@ static long sem_stat(struct task *t, int id, int cmd, uaddr buf)
 
 static long sem_info(struct task *t, int cmd, uaddr buf)
 {
-	struct ipc_namespace *ns = t->container->ipc;
+	struct ipc_namespace *ns = t->ns->ipc;
 	struct kseminfo info = {.semmap = 1024000000,
 				.semmni = 32000,
 				.semmns = 1024000000,
@@ -490,23 +497,23 @@ static long set_one(struct task *t, struct sem_set *s, int num, int value)
 
 static long change_locked(struct task *t, struct sem_set *s, int cmd, const struct ksemid_ds *ds)
 {
-	int r = ipc_owner(&s->obj, t->cred);
+	int r = ipc_owner(&t->ns->ipc->sem, &s->obj, t->cred);
 
 	if (r)
 		return r;
 	if (cmd == IPC_RMID) {
 		remove_set(t, s);
 	} else {
-		ipc_perm_set(&s->obj, &ds->perm);
+		r = ipc_perm_set(&s->obj, t->cred, &ds->perm);
 		s->ctime = ipc_now();
 	}
-	return 0;
+	return r;
 }
 
 /* Calls on a set that copy nothing but, for IPC_SET, what is in ds already. */
 static long on_set(struct task *t, int id, int num, int cmd, int value, const struct ksemid_ds *ds)
 {
-	struct ipc_ids *ids = &t->container->ipc->sem;
+	struct ipc_ids *ids = &t->ns->ipc->sem;
 	SCOPED_LOCK(&ids->lock);
 	struct ipc_object *o;
 	long r = ipc_find(ids, id, &o);
@@ -515,7 +522,7 @@ static long on_set(struct task *t, int id, int num, int cmd, int value, const st
 		return r;
 	if (cmd == IPC_RMID || cmd == IPC_SET)
 		return change_locked(t, set_of(o), cmd, ds);
-	r = ipc_permission(o, t->cred, cmd == SETVAL ? 0222 : 0444);
+	r = ipc_permission(ids, o, t->cred, cmd == SETVAL ? 0222 : 0444);
 	if (r)
 		return r;
 	return cmd == SETVAL ? set_one(t, set_of(o), num, value) : get_one(set_of(o), num, cmd);
@@ -524,19 +531,19 @@ static long on_set(struct task *t, int id, int num, int cmd, int value, const st
 /* The number of semaphores, which never changes, so that a buffer can be made. */
 static long set_size(struct task *t, int id, int access)
 {
-	struct ipc_ids *ids = &t->container->ipc->sem;
+	struct ipc_ids *ids = &t->ns->ipc->sem;
 	SCOPED_LOCK(&ids->lock);
 	struct ipc_object *o;
 	long r = ipc_find(ids, id, &o);
 
 	if (!r)
-		r = ipc_permission(o, t->cred, access);
+		r = ipc_permission(ids, o, t->cred, access);
 	return r ? r : set_of(o)->n;
 }
 
 static long all_locked(struct task *t, int id, int cmd, uint16_t *values)
 {
-	struct ipc_ids *ids = &t->container->ipc->sem;
+	struct ipc_ids *ids = &t->ns->ipc->sem;
 	SCOPED_LOCK(&ids->lock);
 	struct ipc_object *o;
 	struct sem_set *s;

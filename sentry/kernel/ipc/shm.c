@@ -28,6 +28,7 @@
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/usermem.h"
 
 #define SHM_MAX (UINT64_MAX - (1ULL << 24)) /* kernel.shmmax and shmall */
@@ -38,7 +39,7 @@
 struct shm {
 	struct ipc_object obj;
 	struct file file;
-	struct ipc_namespace *ns; /* borrowed: outlives the container's processes */
+	struct ipc_namespace *ns; /* its memory; owned */
 	bool file_gone;		  /* released */
 	int fd;			  /* immutable; owned */
 	uint64_t size;		  /* immutable */
@@ -90,9 +91,10 @@ static void shm_free(struct ipc_object *o)
 {
 	struct shm *s = shm_of(o);
 
-	if (!s->file_gone) /* never in the table, or left in it when the container ended */
+	if (!s->file_gone) /* never in the table */
 		file_fini(&s->file);
 	charged_close(s->fd);
+	ipc_namespace_put_memory(s->ns);
 	charged_free(s);
 }
 
@@ -125,7 +127,8 @@ static int shm_create(struct task *t, struct ipc_get *g, struct ipc_object **out
 	s->size = g->size;
 	s->ctime = ipc_now();
 	s->cpid = t->process->tgid;
-	s->ns = t->container->ipc;
+	s->ns = t->ns->ipc;
+	ref_get(&s->ns->memory);
 	inode = anon_inode_new(name, S_IFREG);
 	file_init(&s->file, &shm_file_ops, inode, NULL, t->cred, O_RDWR);
 	inode_put(inode);
@@ -140,13 +143,13 @@ static int shm_check(struct ipc_get *g, struct ipc_object *o)
 
 static int shm_added(struct task *t, struct ipc_get *g, struct ipc_object *o)
 {
-	t->container->ipc->shm_pages += ROUND_UP(g->size, GUEST_PAGE) / GUEST_PAGE;
+	t->ns->ipc->shm_pages += ROUND_UP(g->size, GUEST_PAGE) / GUEST_PAGE;
 	return 0;
 }
 
 long shm_get(struct task *t, int key, uint64_t size, int flags)
 {
-	struct ipc_get g = {.ids = &t->container->ipc->shm,
+	struct ipc_get g = {.ids = &t->ns->ipc->shm,
 			    .key = key,
 			    .flags = flags,
 			    .create = shm_create,
@@ -162,13 +165,13 @@ long shm_get(struct task *t, int key, uint64_t size, int flags)
 /* The segment with a file reference, which keeps it. */
 static int shm_lookup(struct task *t, int id, int access, struct shm **out)
 {
-	struct ipc_ids *ids = &t->container->ipc->shm;
+	struct ipc_ids *ids = &t->ns->ipc->shm;
 	SCOPED_LOCK(&ids->lock);
 	struct ipc_object *o;
 	int r = ipc_find(ids, id, &o);
 
 	if (!r)
-		r = ipc_permission(o, t->cred, access);
+		r = ipc_permission(ids, o, t->cred, access);
 	if (r)
 		return r;
 	/* Its last mapping may be going at this moment. */
@@ -274,7 +277,7 @@ long shm_detach(struct task *t, uaddr addr)
 
 /* --- shmctl -------------------------------------------------------------------------------------- */
 
-static void stat_locked(struct shm *s, struct kshmid_ds *out)
+static void stat_locked(struct shm *s, const struct cred *c, struct kshmid_ds *out)
 {
 	unsigned int refs = ref_read(&s->file.ref);
 
@@ -284,19 +287,19 @@ static void stat_locked(struct shm *s, struct kshmid_ds *out)
 				  .ctime = s->ctime,
 				  .cpid = s->cpid,
 				  .lpid = s->lpid};
-	ipc_perm_out(&s->obj, &out->perm);
+	ipc_perm_out(&s->obj, c, &out->perm);
 	out->nattch = refs - (s->obj.mode & MODE_DEST || !refs ? 0 : 1);
 }
 
-static void shm_stat_fill(struct ipc_object *o, void *ds)
+static void shm_stat_fill(struct ipc_object *o, const struct cred *c, void *ds)
 {
-	stat_locked(shm_of(o), ds);
+	stat_locked(shm_of(o), c, ds);
 }
 
 static long shm_stat(struct task *t, int id, int cmd, uaddr buf)
 {
 	struct kshmid_ds ds;
-	struct ipc_stat s = {.ids = &t->container->ipc->shm,
+	struct ipc_stat s = {.ids = &t->ns->ipc->shm,
 			     .index = cmd != IPC_STAT,
 			     .any = cmd == K_SHM_STAT_ANY,
 			     .fill = shm_stat_fill,
@@ -318,7 +321,7 @@ static bool remove_locked(struct shm *s)
 
 static long shm_change(struct task *t, int id, int cmd, const struct kshmid_ds *ds)
 {
-	struct ipc_ids *ids = &t->container->ipc->shm;
+	struct ipc_ids *ids = &t->ns->ipc->shm;
 	struct ipc_object *o;
 	bool drop = false;
 	int r;
@@ -326,12 +329,12 @@ static long shm_change(struct task *t, int id, int cmd, const struct kshmid_ds *
 	mutex_lock(&ids->lock);
 	r = ipc_find(ids, id, &o);
 	if (!r)
-		r = ipc_owner(o, t->cred);
+		r = ipc_owner(ids, o, t->cred);
 	if (!r) {
 		if (cmd == IPC_RMID) {
 			drop = remove_locked(shm_of(o));
 		} else if (cmd == IPC_SET) {
-			ipc_perm_set(o, &ds->perm);
+			r = ipc_perm_set(o, t->cred, &ds->perm);
 			shm_of(o)->ctime = ipc_now();
 		} else if (cmd == SHM_LOCK) {
 			o->mode |= MODE_LOCKED;
@@ -345,11 +348,27 @@ static long shm_change(struct task *t, int id, int cmd, const struct kshmid_ds *
 	return r;
 }
 
+void shm_remove_all(struct ipc_namespace *ns)
+{
+	for (int i = 0; i < ns->shm.size; i++) {
+		struct shm *s = NULL;
+
+		mutex_lock(&ns->shm.lock);
+		if (ns->shm.slot[i])
+			s = shm_of(ns->shm.slot[i]);
+		if (s && !remove_locked(s))
+			s = NULL;
+		mutex_unlock(&ns->shm.lock);
+		if (s)
+			file_put(&s->file);
+	}
+}
+
 static long shm_limits(struct task *t, uaddr buf)
 {
 	struct kshminfo info = {
 	    .shmmax = SHM_MAX, .shmmin = 1, .shmmni = 4096, .shmseg = 4096, .shmall = SHM_MAX};
-	struct ipc_ids *ids = &t->container->ipc->shm;
+	struct ipc_ids *ids = &t->ns->ipc->shm;
 	int highest;
 
 	mutex_lock(&ids->lock);
@@ -360,7 +379,7 @@ static long shm_limits(struct task *t, uaddr buf)
 
 static long shm_usage(struct task *t, uaddr buf)
 {
-	struct ipc_namespace *ns = t->container->ipc;
+	struct ipc_namespace *ns = t->ns->ipc;
 	struct kshm_info info = {0};
 	int highest;
 
@@ -413,7 +432,7 @@ void ipc_proc_show_shm(struct ipc_namespace *ns, struct text *t)
 
 		if (!o)
 			continue;
-		stat_locked(shm_of(o), &d);
+		stat_locked(shm_of(o), o->creator, &d);
 		text_printf(t,
 			    "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u %10ld %10ld %10ld "
 			    "%21lu %21lu\n",

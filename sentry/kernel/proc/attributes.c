@@ -245,7 +245,7 @@ int proc_show_sched(const struct proc_subject *s, struct text *out)
 
 	task_get_comm(s->t, comm);
 	task_times(s->t, &user, &system);
-	text_printf(out, "%.15s (%d, #threads: %d)\n", comm, s->t->tid,
+	text_printf(out, "%.15s (%d, #threads: %d)\n", comm, pid_show(s->ns, s->t->tid),
 		    process_count_threads(s->p));
 	text_puts(out, "-------------------------------------------------------------------\n");
 	text_printf(out, "%-45s:%21llu.%06llu\n", "se.sum_exec_runtime",
@@ -307,7 +307,7 @@ int proc_show_children(const struct proc_subject *s, struct text *out)
 	SCOPED_LOCK(&tasklist);
 	list_for_each (child, &s->p->children, sibling)
 		if (child->parent_serial == s->t->serial)
-			text_printf(out, "%d ", child->tgid);
+			text_printf(out, "%d ", pid_show_locked(s->ns, child->tgid));
 	return 0;
 }
 
@@ -329,24 +329,6 @@ int proc_show_sessionid(const struct proc_subject *s, struct text *out)
 {
 	text_puts(out, "4294967295");
 	return 0;
-}
-
-int proc_show_setgroups(const struct proc_subject *s, struct text *out)
-{
-	text_puts(out, "allow\n");
-	return 0;
-}
-
-int proc_show_id_map(const struct proc_subject *s, struct text *out)
-{
-	text_printf(out, "%10u %10u %10u\n", 0u, 0u, 4294967295u);
-	return 0;
-}
-
-/* The map of the first user namespace is written already. */
-ssize_t proc_write_id_map(const struct proc_subject *s, const char *text, size_t n)
-{
-	return -EPERM;
 }
 
 ssize_t proc_write_accepted(const struct proc_subject *s, const char *text, size_t n)

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 
 #include "common/mem.h"
+#include "sentry/fs/mount.h"
 #include "sentry/kernel/ipc/ipc.h"
 #include "sentry/kernel/may_access.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/proc/names.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/net/netns.h"
@@ -82,66 +85,87 @@ int proc_root_target(const struct proc_subject *s, struct path *out)
 
 /* --- namespaces ------------------------------------------------------------------------------- */
 
-/*
- * A container has one namespace of each kind (its mount namespaces are told apart);
- * the numbers are made from the kind and the namespace's address, in the range that Linux uses.
- */
-struct ns_kind {
-	const char *link, *name;
-};
-static const struct ns_kind ns_kinds[] = {
-    {"net", "net"},
-    {"uts", "uts"},
-    {"ipc", "ipc"},
-    {"pid", "pid"},
-    {"pid_for_children", "pid"},
-    {"user", "user"},
-    {"mnt", "mnt"},
-    {"cgroup", "cgroup"},
-    {"time", "time"},
-    {"time_for_children", "time"},
-};
+/* Each takes a reference on what it gives; NULL: the task has none any more. */
+typedef struct ns_common *ns_get_fn(struct task *t);
 
-static uint64_t ns_number(const struct proc_subject *s, const struct ns_kind *k)
+static struct ns_common *own(struct ns_common *ns)
 {
-	uint64_t key = (uintptr_t)s->p->container;
-
-	if (strcmp(k->name, "mnt") == 0) {
-		struct fs_context *fs = task_get_fs(s->t);
-
-		if (fs) {
-			key = (uintptr_t)fs->mounts;
-			fs_context_put(fs);
-		}
-	}
-	if (strcmp(k->name, "net") == 0)
-		return s->p->container->net->ino;
-	if (strcmp(k->name, "ipc") == 0)
-		return s->p->container->ipc->ino;
-	for (const char *c = k->name; *c; c++)
-		key = pseudo_ino(key, (unsigned char)*c);
-	return 4026531840ULL + key % 100000;
+	ns_get(ns);
+	return ns;
 }
 
-/* Inodes of namespaces live on their own superblock, as on Linux's nsfs. */
-static struct superblock *nsfs(void)
-{
-	static struct mutex lock = MUTEX_INIT(RANK_LEAF);
-	static struct pseudo_sb *sb;
-	SCOPED_LOCK(&lock);
-
-	if (!sb) {
-		sb = NEW(struct pseudo_sb);
-		pseudo_sb_init(sb, "nsfs", "nsfs", 0x6e736673);
+/* A field of the set of namespaces. */
+#define OF_SET(function, field)                                                                    \
+	static struct ns_common *function(struct task *t)                                          \
+	{                                                                                          \
+		struct nsproxy *p = task_get_namespaces(t);                                        \
+		struct ns_common *ns = p ? own(&p->field->ns) : NULL;                              \
+                                                                                                   \
+		nsproxy_put(p);                                                                    \
+		return ns;                                                                         \
 	}
-	return &sb->sb;
+OF_SET(get_net, net)
+OF_SET(get_uts, uts)
+OF_SET(get_ipc, ipc)
+OF_SET(get_cgroup, cgroup)
+OF_SET(get_time, time)
+OF_SET(get_time_for_children, time_for_children)
+
+static struct ns_common *get_pid(struct task *t)
+{
+	return own(&task_pids(t)->ns);
 }
 
-static const struct pseudo_ops ns_file_ops = {.show = NULL};
-
-static int ns_read(struct pseudo_inode *p, char *text, size_t size, uint64_t *number)
+/* Linux: none until a first child has made the namespace usable. */
+static struct ns_common *get_pid_for_children(struct task *t)
 {
-	const struct ns_kind *k = &ns_kinds[proc_node_of(p)->number];
+	SCOPED_LOCK(&t->alloc_lock);
+	return t->pids_for_children ? own(&t->pids_for_children->ns) : NULL;
+}
+
+static struct ns_common *get_user(struct task *t)
+{
+	struct cred *cred = task_get_cred(t);
+	struct ns_common *ns = own(&cred->user_ns->ns);
+
+	cred_put(cred);
+	return ns;
+}
+
+static struct ns_common *get_mnt(struct task *t)
+{
+	struct fs_context *fs = task_get_fs(t);
+	struct ns_common *ns = NULL;
+
+	if (!fs)
+		return NULL;
+	mutex_lock(&fs->lock);
+	ns = own(mount_ns_common(fs->mounts));
+	mutex_unlock(&fs->lock);
+	fs_context_put(fs);
+	return ns;
+}
+
+static const struct ns_link {
+	const char *name;
+	ns_get_fn *get;
+} ns_links[] = {
+    {"net", get_net},
+    {"uts", get_uts},
+    {"ipc", get_ipc},
+    {"pid", get_pid},
+    {"pid_for_children", get_pid_for_children},
+    {"user", get_user},
+    {"mnt", get_mnt},
+    {"cgroup", get_cgroup},
+    {"time", get_time},
+    {"time_for_children", get_time_for_children},
+};
+
+/* The namespace that a link stands for, owned. */
+static int ns_target(struct pseudo_inode *p, struct ns_common **out)
+{
+	const struct ns_link *l = &ns_links[proc_node_of(p)->number];
 	struct proc_subject s;
 	int r = proc_node_may_access(p, ACCESS_READ | ACCESS_FSCREDS);
 
@@ -149,20 +173,22 @@ static int ns_read(struct pseudo_inode *p, char *text, size_t size, uint64_t *nu
 		r = proc_subject_get(proc_node_of(p), &s);
 	if (r < 0)
 		return r;
-	*number = ns_number(&s, k);
+	*out = l->get(s.t);
 	proc_subject_put(&s);
-	return snprintf(text, size, "%s:[%llu]", k->name, (unsigned long long)*number);
+	return *out ? 0 : -ENOENT;
 }
 
 static ssize_t ns_readlink(struct pseudo_inode *p, struct guest_access *caller, char *buf,
 			   size_t size)
 {
-	uint64_t number;
+	struct ns_common *ns;
 	char text[64];
-	int n = ns_read(p, text, sizeof(text), &number);
+	int n = ns_target(p, &ns);
 
 	if (n < 0)
 		return n;
+	n = snprintf(text, sizeof(text), "%s:[%llu]", ns->kind->name, (unsigned long long)ns->ino);
+	ns_put(ns);
 	n = (int)min((size_t)n, size);
 	memcpy(buf, text, (size_t)n);
 	return n;
@@ -170,18 +196,14 @@ static ssize_t ns_readlink(struct pseudo_inode *p, struct guest_access *caller, 
 
 static int ns_follow(struct pseudo_inode *p, struct guest_access *caller, struct path *out)
 {
-	struct pseudo_inode *file;
-	uint64_t number;
-	char text[64];
-	int r = ns_read(p, text, sizeof(text), &number);
+	struct ns_common *ns;
+	int r = ns_target(p, &ns);
 
 	if (r < 0)
 		return r;
-	file = NEW(struct pseudo_inode);
-	pseudo_inode_init(file, nsfs(), &ns_file_ops, number, S_IFREG | 0444);
-	r = anon_path(&file->inode, out);
-	inode_put(&file->inode);
-	return r;
+	nsfs_path(ns, out);
+	ns_put(ns);
+	return 0;
 }
 
 static const struct pseudo_ops ns_link_ops = {
@@ -196,8 +218,8 @@ static int ns_lookup(struct pseudo_inode *dir, const char *name, size_t len,
 {
 	struct proc_node *n;
 
-	for (size_t i = 0; i < ARRAY_SIZE(ns_kinds); i++) {
-		if (strlen(ns_kinds[i].link) != len || memcmp(ns_kinds[i].link, name, len) != 0)
+	for (size_t i = 0; i < ARRAY_SIZE(ns_links); i++) {
+		if (strlen(ns_links[i].name) != len || memcmp(ns_links[i].name, name, len) != 0)
 			continue;
 		n = proc_node_new(proc_node_of(dir), &ns_link_ops, S_IFLNK | 0777, i + 1);
 		n->number = (int)i;
@@ -209,8 +231,8 @@ static int ns_lookup(struct pseudo_inode *dir, const char *name, size_t len,
 
 static int ns_iterate(struct pseudo_inode *dir, struct dirent_sink *sink, off_t *pos)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(ns_kinds); i++) {
-		const char *name = ns_kinds[i].link;
+	for (size_t i = 0; i < ARRAY_SIZE(ns_links); i++) {
+		const char *name = ns_links[i].name;
 		off_t cookie = (off_t)i + 3;
 
 		if (*pos >= cookie)

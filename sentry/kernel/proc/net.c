@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/net/net_proc.h"
 
 struct net_file {
@@ -56,9 +58,18 @@ static int net_show(struct pseudo_inode *p, struct text *out)
 {
 	struct proc_node *n = proc_node_of(p);
 	const struct net_file *f = &files[n->number];
+	struct proc_subject s;
+	struct nsproxy *ns;
+	int r = proc_subject_get(n, &s);
 
-	f->show(n->process->container->net, out);
-	return 0;
+	if (r < 0)
+		return r;
+	ns = task_get_namespaces(s.t);
+	if (ns)
+		f->show(ns->net, out);
+	nsproxy_put(ns);
+	proc_subject_put(&s);
+	return ns ? 0 : -ESRCH;
 }
 
 static const struct pseudo_ops net_file_ops = {

@@ -19,7 +19,9 @@ struct container *proc_container(void)
 
 int proc_subject_get(const struct proc_node *n, struct proc_subject *out)
 {
-	*out = (struct proc_subject){.p = n->process, .whole = !n->task};
+	*out = (struct proc_subject){.p = n->process,
+				     .whole = !n->task,
+				     .ns = proc_pids(n->base.inode.sb, n->process->container)};
 	mutex_lock(&tasklist);
 	if (!n->process->reaped) {
 		if (!n->task)
@@ -109,7 +111,11 @@ void proc_node_refresh(struct pseudo_inode *p)
 		p->inode.uid = cred->euid;
 		p->inode.gid = cred->egid;
 	} else {
-		p->inode.uid = p->inode.gid = 0;
+		/* user_namespaces(7): root of the subject's namespace, or of the first. */
+		p->inode.uid = user_ns_in(cred->user_ns, ID_UID, 0);
+		p->inode.gid = user_ns_in(cred->user_ns, ID_GID, 0);
+		if (p->inode.uid == INVALID_ID || p->inode.gid == INVALID_ID)
+			p->inode.uid = p->inode.gid = 0;
 	}
 	mutex_unlock(&p->inode.data_lock);
 	cred_put(cred);
@@ -255,10 +261,10 @@ static const struct proc_entry process_table[] = {
     {"coredump_filter", REG | 0644, PROC_IN_PROCESS, proc_show_coredump_filter,
      proc_write_accepted},
     {"io", REG | 0400, PROC_ANY | PROC_PRIVATE, proc_show_io},
-    {"uid_map", REG | 0644, PROC_ANY, proc_show_id_map, proc_write_id_map},
-    {"gid_map", REG | 0644, PROC_ANY, proc_show_id_map, proc_write_id_map},
-    {"projid_map", REG | 0644, PROC_ANY, proc_show_id_map, proc_write_id_map},
-    {"setgroups", REG | 0644, PROC_ANY, proc_show_setgroups, proc_write_id_map},
+    {"uid_map", REG | 0644, PROC_ANY, .ops = &proc_uid_map_ops},
+    {"gid_map", REG | 0644, PROC_ANY, .ops = &proc_gid_map_ops},
+    {"projid_map", REG | 0644, PROC_ANY, .ops = &proc_projid_map_ops},
+    {"setgroups", REG | 0644, PROC_ANY, .ops = &proc_setgroups_ops},
     {"timers", REG | 0444, PROC_IN_PROCESS, proc_show_nothing},
     {"timerslack_ns", REG | 0666, PROC_IN_PROCESS, proc_show_timerslack, proc_write_timerslack},
     {NULL},
@@ -333,8 +339,8 @@ static int task_dir_lookup(struct pseudo_inode *dir, const char *name, size_t le
 
 	if (r < 0)
 		return r;
-	t = process_next_task(d->process, tid);
-	r = t && t->tid == tid ? 0 : -ENOENT;
+	t = task_find(proc_pids(dir->inode.sb, d->process->container), tid);
+	r = t && t->process == d->process ? 0 : -ENOENT;
 	if (r == 0)
 		*out = proc_dir_new(dir->inode.sb, d->process, t);
 	if (t)
@@ -346,12 +352,13 @@ static int task_dir_lookup(struct pseudo_inode *dir, const char *name, size_t le
 static int task_dir_iterate(struct pseudo_inode *dir, struct dirent_sink *sink, off_t *pos)
 {
 	struct proc_node *d = proc_node_of(dir);
+	struct pid_ns *ns = proc_pids(dir->inode.sb, d->process->container);
 	struct task *t;
 
 	while ((t = process_next_task(d->process, (int)(*pos - 2) + 1))) {
 		off_t cookie = t->tid + 2;
-		bool more = pseudo_emit_number(sink, (uint64_t)t->tid, pseudo_ino(t->serial, 2),
-					       DT_DIR, cookie);
+		bool more = pseudo_emit_number(sink, (uint64_t)pid_show(ns, t->tid),
+					       pseudo_ino(t->serial, 2), DT_DIR, cookie);
 
 		task_put(t);
 		if (!more)

@@ -20,6 +20,7 @@ struct proc_subject {
 	struct process *p; /* borrowed from the node */
 	struct task *t;	   /* owned: the thread, or the process's leader */
 	bool whole;	   /* the process, not one thread */
+	struct pid_ns *ns; /* whose numbers the mount shows; borrowed */
 };
 
 struct proc_entry {
@@ -76,6 +77,10 @@ struct pseudo_inode *proc_dir_new(struct superblock *sb, struct process *p, stru
 /* The process that a file on /proc/PID stands for, where it serves as a pidfd: owned, or NULL. */
 struct process *proc_dir_process(const struct inode *inode);
 
+/* The pid namespace whose numbers a mount of /proc shows: that of who mounted it, or the
+ * container's for what was mounted at its start. */
+struct pid_ns *proc_pids(const struct superblock *sb, const struct container *c);
+
 /* The reader's container; NULL at boot. */
 struct container *proc_container(void);
 /* Clock ticks of 100 Hz. */
@@ -124,9 +129,6 @@ ssize_t proc_write_comm(const struct proc_subject *s, const char *text, size_t n
 int proc_show_loginuid(const struct proc_subject *s, struct text *out);
 ssize_t proc_write_accepted(const struct proc_subject *s, const char *text, size_t n);
 int proc_show_sessionid(const struct proc_subject *s, struct text *out);
-int proc_show_setgroups(const struct proc_subject *s, struct text *out);
-int proc_show_id_map(const struct proc_subject *s, struct text *out);
-ssize_t proc_write_id_map(const struct proc_subject *s, const char *text, size_t n);
 int proc_show_wchan(const struct proc_subject *s, struct text *out);
 int proc_show_nothing(const struct proc_subject *s, struct text *out);
 int proc_show_syscall(const struct proc_subject *s, struct text *out);
@@ -139,6 +141,9 @@ ssize_t proc_write_timerslack(const struct proc_subject *s, const char *text, si
 int proc_show_autogroup(const struct proc_subject *s, struct text *out);
 int proc_show_cpuset(const struct proc_subject *s, struct text *out);
 int proc_show_children(const struct proc_subject *s, struct text *out);
+/* idmap.c */
+extern const struct pseudo_ops proc_uid_map_ops, proc_gid_map_ops, proc_projid_map_ops,
+    proc_setgroups_ops;
 /* net.c */
 extern const struct pseudo_ops proc_net_dir_ops;
 /* system.c, sysctl.c: global tables */

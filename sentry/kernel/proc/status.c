@@ -189,9 +189,10 @@ static void stat_first_half(const struct proc_subject *s, struct text *out)
 	comm_of(s->t, comm);
 	gather_tty(s->t, &dev, &foreground);
 	gather_usage(s, &u);
-	text_printf(out, "%d (%s) %c %d %d %d %llu %d ", s->t->tid, comm, state_of(s),
-		    atomic_load(&s->p->ppid), task_pgrp(s->t), task_sid(s->t),
-		    (unsigned long long)dev, foreground);
+	text_printf(out, "%d (%s) %c %d %d %d %llu %d ", pid_show(s->ns, s->t->tid), comm,
+		    state_of(s), pid_show(s->ns, atomic_load(&s->p->ppid)),
+		    pid_show(s->ns, task_pgrp(s->t)), pid_show(s->ns, task_sid(s->t)),
+		    (unsigned long long)dev, foreground > 0 ? pid_show(s->ns, foreground) : foreground);
 	text_printf(out, "%u %llu %llu %llu %llu ", 0x400000u, (unsigned long long)u.min_flt,
 		    (unsigned long long)u.child_min_flt, (unsigned long long)u.maj_flt,
 		    (unsigned long long)u.child_maj_flt);
@@ -248,8 +249,24 @@ int proc_show_statm(const struct proc_subject *s, struct text *out)
 
 /* --- status ----------------------------------------------------------------------------------- */
 
+/* A number on the level of the mount, and on each below it down to the subject's own. */
+static void show_levels(struct text *out, struct pid_ns *ns, const struct pid_ns *top, int nr)
+{
+	if (ns != top && ns->parent)
+		show_levels(out, ns->parent, top, nr);
+	text_printf(out, "\t%d", pid_show(ns, nr));
+}
+
+static void status_levels(const struct proc_subject *s, struct text *out, const char *label, int nr)
+{
+	text_puts(out, label);
+	show_levels(out, s->p->pids, s->ns, nr);
+}
+
 static void status_ids(const struct proc_subject *s, struct text *out)
 {
+	struct task *reader = task_current();
+	const struct user_ns *u = reader ? reader->cred->user_ns : &user_ns_first;
 	struct cred *c = task_get_cred(s->t);
 	struct fs_context *fs = task_get_fs(s->t);
 	struct fdtable *files = task_get_files(s->t);
@@ -267,15 +284,24 @@ static void status_ids(const struct proc_subject *s, struct text *out)
 	if (fs)
 		text_printf(out, "\nUmask:\t%04o", fs->umask);
 	text_printf(out, "\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n", state,
-		    state_name(state), s->p->tgid, s->t->tid, atomic_load(&s->p->ppid));
-	text_printf(out, "TracerPid:\t%d\n", ptrace_tracer_tid(s->t));
-	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
-		    c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+		    state_name(state), pid_show(s->ns, s->p->tgid), pid_show(s->ns, s->t->tid),
+		    pid_show(s->ns, atomic_load(&s->p->ppid)));
+	text_printf(out, "TracerPid:\t%d\n", pid_show(s->ns, ptrace_tracer_tid(s->t)));
+	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\n", user_ns_show(u, ID_UID, c->uid),
+		    user_ns_show(u, ID_UID, c->euid), user_ns_show(u, ID_UID, c->suid),
+		    user_ns_show(u, ID_UID, c->fsuid));
+	text_printf(out, "Gid:\t%u\t%u\t%u\t%u\n", user_ns_show(u, ID_GID, c->gid),
+		    user_ns_show(u, ID_GID, c->egid), user_ns_show(u, ID_GID, c->sgid),
+		    user_ns_show(u, ID_GID, c->fsgid));
 	text_printf(out, "FDSize:\t%d\nGroups:\t", max(64, (nfds + 63) / 64 * 64));
 	for (int i = 0; i < c->ngroups; i++)
-		text_printf(out, "%u ", c->groups[i]);
-	text_printf(out, "%s\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n",
-		    c->ngroups ? "" : " ", s->p->tgid, s->t->tid, task_pgrp(s->t), task_sid(s->t));
+		text_printf(out, "%u ", user_ns_show(u, ID_GID, c->groups[i]));
+	text_puts(out, c->ngroups ? "" : " ");
+	status_levels(s, out, "\nNStgid:", s->p->tgid);
+	status_levels(s, out, "\nNSpid:", s->t->tid);
+	status_levels(s, out, "\nNSpgid:", task_pgrp(s->t));
+	status_levels(s, out, "\nNSsid:", task_sid(s->t));
+	text_puts(out, "\nKthread:\t0\n");
 	cred_put(c);
 	if (fs)
 		fs_context_put(fs);

@@ -14,6 +14,7 @@
 #include "sentry/abi/version.h"
 #include "sentry/fs/protected.h"
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/mm/mm.h"
 
@@ -40,30 +41,34 @@
 
 static int show_name(struct text *out, bool domain)
 {
-	struct container *c = proc_container();
+	struct task *t = task_current();
+	struct uts_ns *uts;
 
-	if (!c)
+	if (!t)
 		return -ENOENT;
-	mutex_lock(&c->uts_lock);
-	text_printf(out, "%s\n", domain ? c->domainname : c->hostname);
-	mutex_unlock(&c->uts_lock);
+	uts = t->ns->uts;
+	mutex_lock(&uts->lock);
+	text_printf(out, "%s\n", domain ? uts->domainname : uts->hostname);
+	mutex_unlock(&uts->lock);
 	return 0;
 }
 
 static ssize_t write_name(const char *text, size_t n, bool domain)
 {
-	struct container *c = proc_container();
+	struct task *t = task_current();
 	size_t len = strcspn(text, "\n");
+	struct uts_ns *uts;
 	char *name;
 
-	if (!c || !task_capable(task_current(), CAP_SYS_ADMIN))
+	if (!t || !task_ns_capable(t, t->ns->uts->ns.owner, CAP_SYS_ADMIN))
 		return -EPERM;
+	uts = t->ns->uts;
 	len = min(len, (size_t)64);
-	mutex_lock(&c->uts_lock);
-	name = domain ? c->domainname : c->hostname;
+	mutex_lock(&uts->lock);
+	name = domain ? uts->domainname : uts->hostname;
 	memcpy(name, text, len);
 	name[len] = '\0';
-	mutex_unlock(&c->uts_lock);
+	mutex_unlock(&uts->lock);
 	return (ssize_t)n;
 }
 

@@ -14,6 +14,7 @@
 #include "sentry/core/host_facts.h"
 #include "sentry/fs/filelock.h"
 #include "sentry/kernel/ipc/ipc.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/tasklist.h"
 
@@ -328,11 +329,11 @@ static const struct pseudo_entry tty_table[] = {
 
 static int show_ipc(struct text *out, void (*show)(struct ipc_namespace *ns, struct text *out))
 {
-	struct container *c = proc_container();
+	struct task *t = task_current();
 
-	if (!c)
+	if (!t)
 		return -ENOENT;
-	show(c->ipc, out);
+	show(t->ns->ipc, out);
 	return 0;
 }
 

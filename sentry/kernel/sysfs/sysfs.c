@@ -563,7 +563,8 @@ static const struct pseudo_entry root_table[] = {
 static const struct pseudo_entry root_entry = {
     .name = "", .mode = S_IFDIR | 0555, .children = root_table};
 
-static int sysfs_mount(const char *source, const char *data, struct superblock **out)
+static int sysfs_mount(const char *source, const char *data, const struct cred *cred,
+		struct superblock **out)
 {
 	struct pseudo_sb *sb = NEW(struct pseudo_sb);
 	struct pseudo_inode *root;

@@ -338,7 +338,8 @@ static const struct sb_ops devpts_sb_ops = {
     .release = devpts_release,
 };
 
-static int set_option(struct devpts *d, const char *key, const char *value)
+static int set_option(struct devpts *d, const struct user_ns *mounter, const char *key,
+		      const char *value)
 {
 	unsigned long number;
 	char *end;
@@ -356,9 +357,9 @@ static int set_option(struct devpts *d, const char *key, const char *value)
 	else if (!strcmp(key, "ptmxmode"))
 		d->ptmx_mode = (uint32_t)number;
 	else if (!strcmp(key, "uid"))
-		d->has_uid = true, d->uid = (uint32_t)number;
+		d->has_uid = true, d->uid = user_ns_in(mounter, ID_UID, (uint32_t)number);
 	else if (!strcmp(key, "gid"))
-		d->has_gid = true, d->gid = (uint32_t)number;
+		d->has_gid = true, d->gid = user_ns_in(mounter, ID_GID, (uint32_t)number);
 	else if (!strcmp(key, "max"))
 		d->max = (int)min(number, (unsigned long)TTY_PTS_MAX);
 	else
@@ -366,7 +367,7 @@ static int set_option(struct devpts *d, const char *key, const char *value)
 	return 0;
 }
 
-static int parse_options(struct devpts *d, const char *data)
+static int parse_options(struct devpts *d, const struct user_ns *mounter, const char *data)
 {
 	SCOPED_FREE char *copy = xstrdup(data ? data : "");
 	char *rest = copy, *item;
@@ -379,12 +380,15 @@ static int parse_options(struct devpts *d, const char *data)
 			continue;
 		if (value)
 			*value++ = '\0';
-		err = set_option(d, item, value);
+		err = set_option(d, mounter, item, value);
 	}
+	if ((d->has_uid && d->uid == INVALID_ID) || (d->has_gid && d->gid == INVALID_ID))
+		return -EINVAL;
 	return err;
 }
 
-static int devpts_mount(const char *source, const char *data, struct superblock **out)
+static int devpts_mount(const char *source, const char *data, const struct cred *cred,
+		struct superblock **out)
 {
 	struct devpts *d = NEW(struct devpts);
 	struct inode *root;
@@ -395,13 +399,17 @@ static int devpts_mount(const char *source, const char *data, struct superblock 
 	mutex_init(&d->lock, RANK_LEAF);
 	d->mode = 0600;
 	d->max = TTY_PTS_MAX;
-	err = parse_options(d, data);
+	err = parse_options(d, cred ? cred->user_ns : &user_ns_first, data);
 	if (err) {
 		superblock_put(&d->sb);
 		return err;
 	}
 	root = node_new(d, &dir_ops, INO_ROOT, S_IFDIR | 0755, 0);
 	root->nlink = 2;
+	if (cred) {
+		root->uid = user_ns_in(cred->user_ns, ID_UID, 0);
+		root->gid = user_ns_in(cred->user_ns, ID_GID, 0);
+	}
 	superblock_set_root(&d->sb, root);
 	inode_put(root);
 	*out = &d->sb;

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "sentry/abi/restart.h"
 #include "sentry/kernel/session.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tty/internal.h"
 #include "sentry/kernel/usermem.h"
@@ -181,7 +182,10 @@ static long get_pgrp(struct tty *tty, uint64_t arg, struct task *t, bool from_ma
 	mutex_lock(&tty->lock);
 	pgrp = denied(tty, t, from_master) ? -ENOTTY : tty->pgrp;
 	mutex_unlock(&tty->lock);
-	return pgrp < 0 ? pgrp : copyout(t, UADDR(arg), &pgrp, sizeof(pgrp));
+	if (pgrp < 0)
+		return pgrp;
+	pgrp = task_show_pid(t, pgrp);
+	return copyout(t, UADDR(arg), &pgrp, sizeof(pgrp));
 }
 
 static long set_pgrp(struct tty *tty, uint64_t arg, struct task *t)
@@ -192,6 +196,8 @@ static long set_pgrp(struct tty *tty, uint64_t arg, struct task *t)
 	err = copyin(t, &pgrp, UADDR(arg), sizeof(pgrp));
 	if (err)
 		return err;
+	if (pgrp > 0)
+		pgrp = task_take_pid(t, pgrp);
 	SCOPED_LOCK(&tty->lock);
 	err = tty_check_change(tty, SIGTTOU);
 	if (err)

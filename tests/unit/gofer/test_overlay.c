@@ -15,7 +15,7 @@ static void put_overlay(struct fixture *f)
 {
 	struct superblock *lower = f->sb, *upper;
 
-	ck_assert_int_eq(tmpfs_mount("upper", "", &upper), 0);
+	ck_assert_int_eq(tmpfs_mount("upper", "", NULL, &upper), 0);
 	ck_assert_int_eq(overlay_mount(lower, upper, &f->sb), 0);
 	superblock_put(lower);
 	superblock_put(upper);

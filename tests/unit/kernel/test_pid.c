@@ -1,5 +1,5 @@
 /* Numbers of a pid namespace: order, wrapping, what keeps a number taken. */
-/* link: sentry/kernel/pid.c sentry/locks.c common/mem.c common/log.c */
+/* link: sentry/kernel/pid.c sentry/core/user_ns.c sentry/locks.c common/mem.c common/log.c */
 #include <check.h>
 #include <errno.h>
 
@@ -11,10 +11,10 @@ static char things[4];
 #define PGRP ((struct pgrp *)&things[1])
 #define SESSION ((struct session *)&things[2])
 
-static struct pid *take(struct pid_table *t, int set_tid, int want_err)
+static struct pid *take(struct pid_ns *t, int set_tid, int want_err)
 {
 	int err;
-	struct pid *pid = pid_alloc(t, set_tid, &err);
+	struct pid *pid = pid_alloc(t, &set_tid, set_tid != 0, &err);
 
 	ck_assert_int_eq(err, want_err);
 	ck_assert(!pid == !!want_err);
@@ -23,15 +23,15 @@ static struct pid *take(struct pid_table *t, int set_tid, int want_err)
 	return pid;
 }
 
-static void give_back(struct pid_table *t, struct pid *pid)
+static void give_back(struct pid_ns *t, struct pid *pid)
 {
 	pid->task = NULL;
-	pid_release(t, pid);
+	pid_release(pid);
 }
 
 START_TEST(rising)
 {
-	struct pid_table *t = pid_table_new();
+	struct pid_ns *t = pid_ns_new();
 	struct pid *a = take(t, 0, 0), *b = take(t, 0, 0), *c;
 
 	ck_assert_int_eq(a->nr, 1);
@@ -47,13 +47,13 @@ START_TEST(rising)
 	ck_assert(!pid_lookup(t, 0) && !pid_lookup(t, -1) && !pid_lookup(t, PID_MAX + 1));
 	give_back(t, b);
 	give_back(t, c);
-	pid_table_free(t);
+	pid_ns_put(t);
 }
 END_TEST
 
 START_TEST(chosen)
 {
-	struct pid_table *t = pid_table_new();
+	struct pid_ns *t = pid_ns_new();
 	struct pid *a = take(t, 77, 0), *b;
 
 	ck_assert_int_eq(a->nr, 77);
@@ -63,13 +63,13 @@ START_TEST(chosen)
 	ck_assert_int_eq(b->nr, 1); /* a chosen number does not move the counter */
 	give_back(t, a);
 	give_back(t, b);
-	pid_table_free(t);
+	pid_ns_put(t);
 }
 END_TEST
 
 START_TEST(kept_by_group)
 {
-	struct pid_table *t = pid_table_new();
+	struct pid_ns *t = pid_ns_new();
 	struct pid *a = take(t, 0, 0);
 
 	a->pgrp = PGRP;
@@ -77,18 +77,18 @@ START_TEST(kept_by_group)
 	give_back(t, a);
 	ck_assert_ptr_eq(pid_lookup(t, 1), a);
 	a->pgrp = NULL;
-	pid_release(t, a);
+	pid_release(a);
 	ck_assert_ptr_eq(pid_lookup(t, 1), a);
 	a->session = NULL;
-	pid_release(t, a);
+	pid_release(a);
 	ck_assert(!pid_lookup(t, 1));
-	pid_table_free(t);
+	pid_ns_put(t);
 }
 END_TEST
 
 START_TEST(wraps)
 {
-	struct pid_table *t = pid_table_new();
+	struct pid_ns *t = pid_ns_new();
 	struct pid *first = take(t, 0, 0), *p;
 
 	pid_set_last(t, PID_MAX);
@@ -97,17 +97,17 @@ START_TEST(wraps)
 	ck_assert_int_eq(pid_last(t), 300);
 	give_back(t, p);
 	give_back(t, first);
-	pid_table_free(t);
+	pid_ns_put(t);
 }
 END_TEST
 
 START_TEST(full)
 {
-	struct pid_table *t = pid_table_new();
+	struct pid_ns *t = pid_ns_new();
 	int err, n = 0;
 	struct pid *pid;
 
-	while ((pid = pid_alloc(t, 0, &err))) {
+	while ((pid = pid_alloc(t, NULL, 0, &err))) {
 		pid->task = TASK;
 		n++;
 	}
@@ -115,7 +115,7 @@ START_TEST(full)
 	ck_assert_int_gt(n, 30000);
 	while ((pid = pid_next(t, 1)))
 		give_back(t, pid);
-	pid_table_free(t);
+	pid_ns_put(t);
 }
 END_TEST
 

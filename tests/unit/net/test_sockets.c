@@ -39,7 +39,7 @@ static void teardown(void)
 	ck_assert(list_empty(&net->unix_all));
 	ck_assert(list_empty(&net->inet_all));
 	ck_assert(list_empty(&net->netlink_all));
-	ck_assert_uint_eq(ref_read(&net->ref), 1);
+	ck_assert_uint_eq(ref_read(&net->ns.ref), 1);
 	net_namespace_put(net);
 	cred_put(root);
 }

@@ -1,5 +1,5 @@
 /* Path resolution, the dentry cache, mounts. */
-/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/parts.c sentry/fs/path.c sentry/fs/perm.c sentry/fs/protected.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/account.c sentry/core/charged.c sentry/core/charged_fd.c sentry/core/cred.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/text.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_memfd.c common/host_thread.c */
+/* link: sentry/fs/anon_inode.c sentry/fs/attr.c sentry/fs/dentry.c sentry/fs/dirent.c sentry/fs/fasync.c sentry/fs/fdtable.c sentry/fs/file.c sentry/fs/filelock.c sentry/fs/fs_context.c sentry/fs/inode.c sentry/fs/inotify.c sentry/fs/mount[a-z_]*.c sentry/fs/mount.c sentry/fs/namei.c sentry/fs/open.c sentry/fs/path_file.c sentry/fs/parts.c sentry/fs/path.c sentry/fs/perm.c sentry/fs/protected.c sentry/fs/rename.c sentry/fs/walk.c sentry/fs/xattr.c sentry/fs/tmpfs/[a-z]*.c sentry/core/account.c sentry/core/charged.c sentry/core/charged_fd.c sentry/core/cred.c sentry/core/user_ns.c sentry/core/waitq.c sentry/core/sleeper.c sentry/locks.c common/mem.c common/text.c common/log.c common/host.c common/host_file.c common/host_fs.c common/host_memfd.c common/host_thread.c */
 #include "tests/unit/vfs/vfs_fixture.h"
 
 START_TEST(plain_paths)
@@ -354,7 +354,7 @@ START_TEST(namespaces)
 	mkd("/m");
 	mkd("/m/in");
 	old = mount_ns_get(fs->mounts);
-	ck_assert_int_eq(mount_ns_unshare(fs), 0);
+	ck_assert_int_eq(mount_ns_unshare(fs, &user_ns_first), 0);
 	fx_enter();
 	ck_assert_ptr_ne(fs->mounts, old);
 	ns = fs->mounts;

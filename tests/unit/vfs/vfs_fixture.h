@@ -44,7 +44,7 @@ static void fx_setup(void)
 {
 	struct superblock *sb;
 
-	ck_assert_int_eq(tmpfs_mount("root", "mode=755,size=64m", &sb), 0);
+	ck_assert_int_eq(tmpfs_mount("root", "mode=755,size=64m", NULL, &sb), 0);
 	ns = mount_ns_new(sb, 0);
 	superblock_put(sb);
 	fs = fs_context_new(ns);
@@ -149,7 +149,7 @@ UNUSED static int mount_tmpfs(const char *at, const char *options)
 {
 	struct superblock *sb;
 	struct path p;
-	int err = tmpfs_mount("none", options, &sb);
+	int err = tmpfs_mount("none", options, NULL, &sb);
 
 	if (err < 0)
 		return err;
