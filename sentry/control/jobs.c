@@ -10,6 +10,7 @@
 #include "sentry/control/process_spec.h"
 #include "sentry/fs/hostfile.h"
 #include "sentry/kernel/signal.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/tty/tty.h"
 #include "sentry/kernel/wait.h"
 
@@ -165,7 +166,7 @@ int job_start(struct request *rq, struct job *job)
 	job->pid = job->process->tgid;
 	waitq_add(&job->process->pidfd_wq, &job->waiter);
 	if (job->below_init)
-		waitq_add(&job->container->init->wait_wq, &job->stop_waiter);
+		waitq_add(&job->container->pids->init->wait_wq, &job->stop_waiter);
 	/* It may have exited before the waiter was there. */
 	control_wake();
 	return 0;

@@ -9,6 +9,7 @@
 #include "sentry/control/ops.h"
 #include "sentry/control/process_spec.h"
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/tty/tty.h"
 
@@ -148,7 +149,7 @@ static int stub_pid(struct task *t)
 
 static json_t *describe(struct process *p, struct task *t)
 {
-	const struct proc_subject subject = {.p = p, .t = t, .whole = true};
+	const struct proc_subject subject = {.p = p, .t = t, .whole = true, .ns = p->container->pids};
 	struct text stat = {0}, command = {0};
 	struct cred *cred = task_get_cred(t);
 	json_t *o;
@@ -177,7 +178,7 @@ int op_ps(struct request *rq)
 
 		if (!p)
 			return 0;
-		struct task *t = task_find(c, p->tgid);
+		struct task *t = task_find(c->pids, p->tgid);
 
 		pid = p->tgid;
 		if (t) {

@@ -14,6 +14,7 @@ struct guest_access {
 	/* 0 or -EFAULT; see kernel/usermem.h */
 	int (*copyin)(struct guest_access *ga, void *to, uaddr from, size_t n);
 	int (*copyout)(struct guest_access *ga, uaddr to, const void *from, size_t n);
+	const struct cred *(*cred)(struct guest_access *ga); /* borrowed */
 };
 
 static inline int MUST_CHECK ga_copyin(struct guest_access *ga, void *to, uaddr from, size_t n)

@@ -231,7 +231,6 @@ struct fs_type {
 	const char *name;
 	bool nodev;	     /* the column in /proc/filesystems */
 	bool user_mountable; /* mount(2) by the guest may use it */
-	bool first_only;     /* but in the first user namespace only */
 	/* cred: of who mounts, NULL at boot: its identities own what is made. */
 	int (*mount)(const char *source, const char *data, const struct cred *cred,
 		     struct superblock **out);

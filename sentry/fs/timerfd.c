@@ -171,6 +171,11 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
 	return a + b < a || a + b > INT64_MAX ? INT64_MAX : a + b;
 }
 
+int timerfd_clock(const struct file *f)
+{
+	return f->ops == &timerfd_ops ? timerfd_of((struct file *)f)->clock : -EINVAL;
+}
+
 int timerfd_set(struct file *f, int flags, const struct itimerspec *value, struct itimerspec *old)
 {
 	struct timerfd *t = timerfd_of(f);

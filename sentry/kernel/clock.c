@@ -10,6 +10,7 @@
 #include "common/host.h"
 #include "common/host_clock.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 
 #define CPUCLOCK_PERTHREAD 4
@@ -76,7 +77,26 @@ int clock_ref_get(struct task *t, int id, struct clock_ref *out)
 		return cpu_clock(t, id, out);
 	if (id == CLOCK_PROCESS_CPUTIME_ID || id == CLOCK_THREAD_CPUTIME_ID)
 		return own_clock(t, id == CLOCK_THREAD_CPUTIME_ID, out);
-	return is_host_clock(id) ? 0 : -EINVAL;
+	if (!is_host_clock(id))
+		return -EINVAL;
+	out->offset = clock_offset(t, id);
+	return 0;
+}
+
+int64_t clock_offset(struct task *t, clockid_t id)
+{
+	const struct time_ns *ns = t->ns->time;
+
+	switch (id) {
+	case CLOCK_MONOTONIC:
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+		return ns->monotonic;
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+		return ns->boottime;
+	}
+	return 0;
 }
 
 void clock_ref_put(struct clock_ref *c)
@@ -93,7 +113,7 @@ uint64_t clock_ref_read(const struct clock_ref *c)
 	uint64_t user, system;
 
 	if (!c->process)
-		return host_clock_ns(c->host);
+		return host_clock_ns(c->host) + (uint64_t)c->offset;
 	if (c->thread)
 		task_times(c->thread, &user, &system);
 	else

@@ -8,7 +8,8 @@
 
 /* What a clock id stands for. */
 struct clock_ref {
-	clockid_t host;		 /* a clock of the host, if process is NULL */
+	clockid_t host;		 /* a clock of the host, if process is NULL, */
+	int64_t offset;		 /* ns ahead of it: the time namespace's */
 	struct process *process; /* owned: its CPU time, */
 	struct task *thread;	 /* or (owned) this thread's alone */
 	bool user_only;		 /* CPUCLOCK_VIRT */
@@ -17,6 +18,8 @@ struct clock_ref {
 int clock_ref_get(struct task *t, int id, struct clock_ref *out) MUST_CHECK;
 void clock_ref_put(struct clock_ref *c);
 uint64_t clock_ref_read(const struct clock_ref *c);
+/* How far t's time namespace is ahead of a clock of the host: ns. */
+int64_t clock_offset(struct task *t, clockid_t id);
 static inline bool clock_is_cpu(const struct clock_ref *c)
 {
 	return c->process;

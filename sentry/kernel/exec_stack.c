@@ -11,6 +11,7 @@
 #include "common/host_random.h"
 #include "sentry/core/account.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/nsproxy.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -86,13 +87,23 @@ int exec_check_args(const struct exec_args *args, uint64_t stack_limit)
 	return pointers >= limit || sum > limit - pointers ? -E2BIG : 0;
 }
 
+/* The host's vDSO shows the host's clocks: in a time namespace that is ahead of them, the C library
+ * must make system calls instead. */
+static uint64_t vdso_start(void)
+{
+	const struct task *t = task_current();
+	const struct time_ns *time = t && t->ns ? t->ns->time : NULL;
+
+	return time && (time->monotonic || time->boottime) ? 0 : pf_vdso().start;
+}
+
 static void fill_auxv(uint64_t *v, const struct cred *c, const struct exec_entry *e,
 		      uint64_t random, uint64_t execfn, uint64_t platform)
 {
 	struct {
 		uint64_t type, value;
 	} const pairs[] = {
-	    {AT_SYSINFO_EHDR, pf_vdso().start},
+	    {AT_SYSINFO_EHDR, vdso_start()},
 	    {AT_MINSIGSTKSZ, getauxval(AT_MINSIGSTKSZ)},
 	    {AT_HWCAP, getauxval(AT_HWCAP)},
 	    {AT_PAGESZ, GUEST_PAGE},

@@ -12,6 +12,7 @@
 
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/session.h"
 
 static struct task *make(struct container *c, const struct rlimit64 *limits)
@@ -19,12 +20,15 @@ static struct task *make(struct container *c, const struct rlimit64 *limits)
 	struct process *p = process_new(c, sighand_new());
 	struct task *t = task_new(p);
 
-	p->tgid = t->tid = 1;
+	p->tgid = t->tid = p->own_tgid = t->own_tid = 1;
+	p->pids = pid_ns_get(c->pids);
 	p->unkillable = p->passive = true;
 	p->sighand->action[SIGCHLD - 1].handler = KSIG_IGN;
 	memcpy(p->limits, limits, sizeof(p->limits));
 	t->cred = cred_new_root(c->cap_bound);
 	task_set_comm(t, "garrison-init");
+	t->ns = nsproxy_get(c->ns);
+	t->pids_for_children = pid_ns_get(c->pids);
 	container_cpu_mask(c, t->affinity);
 	atomic_store(&t->state, 'S');
 	process_put(p);
@@ -36,9 +40,10 @@ int init_start(struct container *c, const struct rlimit64 *limits)
 	struct session *s;
 	struct pid *pid;
 	struct task *t;
+	const int first = 1;
 	int err;
 
-	pid = pid_reserve(c, 1, &err);
+	pid = pid_reserve(c->pids, &first, 1, &err);
 	if (!pid)
 		return err;
 	t = make(c, limits);
@@ -49,7 +54,7 @@ int init_start(struct container *c, const struct rlimit64 *limits)
 	mutex_unlock(&t->sighand->lock);
 	s = session_new_locked(t->process);
 	process_join_pgrp_locked(t->process, pgrp_new_locked(c, 1, s));
-	c->init = t->process;
+	c->pids->init = t->process;
 	mutex_unlock(&tasklist);
 	session_put(s);
 	task_put(t);
@@ -61,10 +66,13 @@ void init_end(struct container *c)
 	struct process *p;
 
 	SCOPED_LOCK(&tasklist);
-	p = c->init;
+	p = c->pids->init;
 	if (!p || !p->passive)
 		return;
 	p->leader->exited = true;
+	task_set_namespaces(p->leader, NULL);
+	pid_ns_put(p->leader->pids_for_children);
+	p->leader->pids_for_children = NULL;
 	p->live_threads = 0;
 	p->exiting = p->zombie = true;
 	process_reap_locked(p);

@@ -126,8 +126,11 @@ struct ns_common *nsfs_namespace(const struct file *f)
 static int inode_open(struct inode *inode, const struct path *path, const struct cred *cred,
 		      int flags, struct file **out)
 {
-	struct file *f = NEW(struct file);
+	struct file *f;
 
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return -EPERM;
+	f = NEW(struct file);
 	file_init(f, &file_ops, inode, path, cred, flags);
 	*out = f;
 	return 0;

@@ -71,7 +71,6 @@ static int cgroup_copy(struct user_ns *owner, struct cgroup_ns **out)
 		free(c);
 		return r;
 	}
-	c->inside = true;
 	*out = c;
 	return 0;
 }

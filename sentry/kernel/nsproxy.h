@@ -20,10 +20,9 @@ struct uts_ns {
 	char hostname[65], domainname[65];
 };
 
-/* The container's cgroup is the only one, so a view is either from above it or from in it. */
+/* The container's cgroup is the only one, and shown as "/" in every namespace. */
 struct cgroup_ns {
 	struct ns_common ns;
-	bool inside; /* immutable: the cgroup is shown as "/" */
 };
 
 /* What is added to the sandbox's clocks (time_namespaces(7)). */

@@ -143,10 +143,10 @@ static int publish(const struct task_start *start, struct task *t, struct pid *p
 	mutex_lock(&p->sighand->lock);
 	process_add_thread_locked(p, t, pid);
 	mutex_unlock(&p->sighand->lock);
-	s = under_init ? session_get(c->init->session) : session_new_locked(p);
+	s = under_init ? session_get(c->pids->init->session) : session_new_locked(p);
 	process_join_pgrp_locked(p, pgrp_new_locked(c, p->tgid, s));
 	if (under_init) {
-		process_link_locked(p, c->init, c->init->leader->serial);
+		process_link_locked(p, c->pids->init, c->pids->init->leader->serial);
 	} else if (!c->pids->init) {
 		c->pids->init = p;
 		p->unkillable = true;

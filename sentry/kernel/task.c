@@ -61,13 +61,18 @@ static int access_copyout(struct guest_access *ga, uaddr to, const void *from, s
 	return copyout(task_from_access(ga), to, from, n);
 }
 
+static const struct cred *access_cred(struct guest_access *ga)
+{
+	return task_from_access(ga)->cred;
+}
+
 struct task *task_new(struct process *p)
 {
 	static atomic_uint_fast64_t serial;
 	struct task *t = NEW(struct task);
 
 	ref_init(&t->ref);
-	t->access = (struct guest_access){access_copyin, access_copyout};
+	t->access = (struct guest_access){access_copyin, access_copyout, access_cred};
 	t->serial = atomic_fetch_add(&serial, 1) + 1;
 	t->process = process_get(p);
 	t->sighand = p->sighand;

@@ -140,7 +140,8 @@ static bool eligible(struct task *t, const struct wait_request *req, struct proc
 static void fill(struct task *waiter, struct wait_result *out, struct process *p, int code,
 		 int status)
 {
-	out->pid = pid_show_locked(task_pids(waiter), p->tgid);
+	/* Without a task that waits it is the container's owner who asks. */
+	out->pid = waiter ? pid_show_locked(task_pids(waiter), p->tgid) : p->tgid;
 	out->uid = (int)p->leader->cred->uid;
 	out->code = code;
 	out->status = status;
@@ -201,7 +202,7 @@ int process_take_stop(struct process *p)
 	struct wait_result out;
 
 	SCOPED_LOCK(&tasklist);
-	return try_jobctl(&req, p, &out) ? WSTOPSIG(out.status) : 0;
+	return try_jobctl(NULL, &req, p, &out) ? WSTOPSIG(out.status) : 0;
 }
 
 struct wait_call {

@@ -156,7 +156,9 @@ static int check_to(const struct sock_addr *to)
 static ssize_t netlink_send(struct socket *sock, struct sock_send *m)
 {
 	struct netlink_socket *s = netlink_of(sock);
+	struct sock_caller c = {0};
 	int r = check_to(m->to);
+	bool admin;
 
 	if (r)
 		return r;
@@ -169,16 +171,14 @@ static ssize_t netlink_send(struct socket *sock, struct sock_send *m)
 	/* Unread answers are bounded like any receive queue. */
 	if (sock->rx_bytes > atomic_load(&sock->rcvbuf))
 		return -ENOBUFS;
-	if (!s->port) {
-		struct sock_caller c = {0};
-
-		if (m->caller)
-			c = *m->caller;
-		else
-			socket_current_caller(&c);
-		autobind(s, c.pid);
-	}
-	rtnetlink_request(m->buf, m->len, s->port, reply, sock);
+	if (m->caller)
+		c = *m->caller;
+	else
+		socket_current_caller(&c);
+	if (!s->port)
+		autobind(s, c.own_pid);
+	admin = c.cred && cred_ns_capable(c.cred, sock->net->ns.owner, CAP_NET_ADMIN);
+	rtnetlink_request(m->buf, m->len, s->port, admin, reply, sock);
 	return (ssize_t)m->len;
 }
 

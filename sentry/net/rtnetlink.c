@@ -25,6 +25,7 @@ struct answer {
 	const struct nlmsghdr *request;
 	uint32_t port;
 	bool multi;
+	bool admin; /* may configure */
 };
 
 static void *put(struct answer *a, size_t n)
@@ -258,6 +259,25 @@ static int get_one(struct answer *a, int type)
 	return -EOPNOTSUPP;
 }
 
+/* What programs do to get a loopback in a new namespace. Here it is up, with its address, from the
+ * start; any other change is refused. */
+static int set_up_lo(const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *link = NLMSG_DATA(h);
+	const struct ifaddrmsg *addr = NLMSG_DATA(h);
+	const struct rtattr *local;
+
+	if (h->nlmsg_type == RTM_NEWLINK && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)))
+		return link->ifi_index == LO_INDEX && (link->ifi_flags & IFF_UP) ? 0 : -EPERM;
+	if (h->nlmsg_type != RTM_NEWADDR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*addr)))
+		return -EPERM;
+	local = find_attr(h, sizeof(*addr), IFA_LOCAL);
+	if (addr->ifa_index != LO_INDEX || addr->ifa_family != AF_INET || !local ||
+	    RTA_PAYLOAD(local) != 4)
+		return -EPERM;
+	return *(const unsigned char *)RTA_DATA(local) == 127 ? 0 : -EPERM;
+}
+
 /* Requests come in fours: new, delete, get, set. */
 static int answer_request(struct answer *a)
 {
@@ -267,7 +287,7 @@ static int answer_request(struct answer *a)
 	if (h->nlmsg_type < RTM_BASE)
 		return 0;
 	if ((h->nlmsg_type - RTM_BASE) % 4 != 2)
-		return -EPERM;
+		return a->admin ? set_up_lo(h) : -EPERM;
 	if (h->nlmsg_len > NLMSG_HDRLEN)
 		family = *(const unsigned char *)NLMSG_DATA(h);
 	a->multi = h->nlmsg_flags & NLM_F_DUMP;
@@ -298,10 +318,10 @@ static void put_done(struct answer *a)
 	end(a);
 }
 
-static void one_request(const struct nlmsghdr *h, uint32_t port,
+static void one_request(const struct nlmsghdr *h, uint32_t port, bool admin,
 			void (*reply)(void *to, struct sock_buf *b), void *to)
 {
-	struct answer a = {.request = h, .port = port, .b = sock_buf_new(NULL, ANSWER_MAX)};
+	struct answer a = {.request = h, .port = port, .admin = admin, .b = sock_buf_new(NULL, ANSWER_MAX)};
 	int r;
 
 	if (!a.b)
@@ -322,7 +342,7 @@ static void one_request(const struct nlmsghdr *h, uint32_t port,
 		sock_buf_free(a.b);
 }
 
-void rtnetlink_request(const void *buf, size_t n, uint32_t port,
+void rtnetlink_request(const void *buf, size_t n, uint32_t port, bool admin,
 		       void (*reply)(void *to, struct sock_buf *b), void *to)
 {
 	const char *p = buf;
@@ -334,7 +354,7 @@ void rtnetlink_request(const void *buf, size_t n, uint32_t port,
 		if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > n)
 			return;
 		if (h->nlmsg_flags & NLM_F_REQUEST)
-			one_request(h, port, reply, to);
+			one_request(h, port, admin, reply, to);
 		step = NLMSG_ALIGN(h->nlmsg_len);
 		p += min(step, n);
 		n -= min(step, n);

@@ -5,8 +5,8 @@
 #include "sentry/net/socket.h"
 
 /* Handles all requests in buf; each answer is passed to reply, which takes it. `port` is the
- * asking socket's. */
-void rtnetlink_request(const void *buf, size_t n, uint32_t port,
+ * asking socket's; `admin`: who asks may configure the namespace. */
+void rtnetlink_request(const void *buf, size_t n, uint32_t port, bool admin,
 		       void (*reply)(void *to, struct sock_buf *b), void *to);
 
 #endif

@@ -40,7 +40,8 @@ struct sock_caller {
 	const struct walk_env *env;
 	const struct cred *cred;
 	uint32_t umask;
-	int pid; /* the process */
+	int pid;     /* the process, by the container's number */
+	int own_pid; /* and by its own pid namespace's */
 	uint64_t nofile;
 };
 

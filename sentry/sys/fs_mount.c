@@ -75,8 +75,7 @@ static int mount_new_fs(struct task *t, const char *source, const char *type, co
 	if (!fs || !fs->user_mountable)
 		return fs ? -EPERM : -ENODEV;
 	owner = owner_of_new(t, type);
-	if (fs->first_only ? !task_capable(t, CAP_SYS_ADMIN)
-			   : !task_ns_capable(t, owner, CAP_SYS_ADMIN))
+	if (!task_ns_capable(t, owner, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (!mount_may_show(t->fs->mounts, type, &flags))
 		return -EPERM;

@@ -5,6 +5,7 @@
 
 #include "common/host.h"
 #include "common/mem.h"
+#include "sentry/kernel/clock.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/kernel/usermem.h"
@@ -22,6 +23,14 @@ struct waitv_abi {
 };
 static_assert(sizeof(struct waitv_abi) == 24, "struct futex_waitv");
 #define WAITV_MAX 128
+
+/* What t's time namespace calls that time on CLOCK_MONOTONIC; never before the host's start. */
+static int64_t to_host(struct task *t, int64_t ns)
+{
+	int64_t host = ns - clock_offset(t, CLOCK_MONOTONIC);
+
+	return max(host, (int64_t)0);
+}
 
 /* A point in time on either clock as a deadline on CLOCK_MONOTONIC. */
 static uint64_t absolute(int64_t ns, bool realtime)
@@ -53,7 +62,8 @@ static int deadline_get(struct task *t, uaddr timeout, bool is_relative, bool re
 	if (ns < 0)
 		*out = SLEEP_FOREVER;
 	else
-		*out = is_relative ? relative(ns) : absolute(ns, realtime);
+		*out = is_relative ? relative(ns)
+				   : absolute(realtime ? ns : to_host(t, ns), realtime);
 	return 0;
 }
 

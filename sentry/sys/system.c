@@ -85,7 +85,7 @@ long sys_sysinfo(struct task *t, const struct sysargs *a)
 		h.total_swap = h.free_swap = 0;
 	}
 	loadavg_get(c, si.loads);
-	si.uptime = (long)h.uptime;
+	si.uptime = (long)h.uptime + t->ns->time->boottime / (int64_t)NSEC_PER_SEC;
 	si.totalram = h.total_ram;
 	si.freeram = h.free_ram;
 	si.sharedram = h.shared_ram;

@@ -404,7 +404,7 @@ int tmpfs_mount(const char *source, const char *data, const struct cred *cred,
 static const struct fs_type tmpfs_type = {
     .name = "tmpfs", .nodev = true, .user_mountable = true, .mount = tmpfs_mount};
 static const struct fs_type ramfs_type = {
-    .name = "ramfs", .nodev = true, .user_mountable = true, .first_only = true, .mount = tmpfs_mount};
+    .name = "ramfs", .nodev = true, .user_mountable = true, .mount = tmpfs_mount};
 
 void tmpfs_init(void)
 {

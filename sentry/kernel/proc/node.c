@@ -264,6 +264,7 @@ static const struct proc_entry process_table[] = {
     {"uid_map", REG | 0644, PROC_ANY, .ops = &proc_uid_map_ops},
     {"gid_map", REG | 0644, PROC_ANY, .ops = &proc_gid_map_ops},
     {"projid_map", REG | 0644, PROC_ANY, .ops = &proc_projid_map_ops},
+    {"timens_offsets", REG | 0644, PROC_IN_PROCESS, .ops = &proc_timens_offsets_ops},
     {"setgroups", REG | 0644, PROC_ANY, .ops = &proc_setgroups_ops},
     {"timers", REG | 0444, PROC_IN_PROCESS, proc_show_nothing},
     {"timerslack_ns", REG | 0666, PROC_IN_PROCESS, proc_show_timerslack, proc_write_timerslack},

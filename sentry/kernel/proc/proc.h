@@ -141,6 +141,8 @@ ssize_t proc_write_timerslack(const struct proc_subject *s, const char *text, si
 int proc_show_autogroup(const struct proc_subject *s, struct text *out);
 int proc_show_cpuset(const struct proc_subject *s, struct text *out);
 int proc_show_children(const struct proc_subject *s, struct text *out);
+/* timens.c */
+extern const struct pseudo_ops proc_timens_offsets_ops;
 /* idmap.c */
 extern const struct pseudo_ops proc_uid_map_ops, proc_gid_map_ops, proc_projid_map_ops,
     proc_setgroups_ops;

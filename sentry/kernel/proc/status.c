@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "sentry/core/account.h"
 #include "sentry/kernel/may_access.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/proc/proc.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
@@ -181,6 +182,8 @@ static void gather_usage(const struct proc_subject *s, struct usage *u)
 
 static void stat_first_half(const struct proc_subject *s, struct text *out)
 {
+	struct task *reader = task_current();
+	uint64_t ahead = reader ? (uint64_t)reader->ns->time->boottime : 0;
 	uint64_t dev;
 	int foreground;
 	struct usage u;
@@ -200,7 +203,7 @@ static void stat_first_half(const struct proc_subject *s, struct text *out)
 		    (unsigned long long)proc_ticks(u.user),
 		    (unsigned long long)proc_ticks(u.system), (long long)proc_ticks(u.child_user),
 		    (long long)proc_ticks(u.child_system), priority_of(s->t), s->t->nice,
-		    process_count_threads(s->p), (unsigned long long)proc_ticks(s->t->start_time));
+		    process_count_threads(s->p), (unsigned long long)proc_ticks(s->t->start_time + ahead));
 }
 
 int proc_show_stat(const struct proc_subject *s, struct text *out)

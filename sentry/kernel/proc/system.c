@@ -157,7 +157,9 @@ static int show_loadavg(struct superblock *sb, struct text *out)
 static int show_uptime(struct superblock *sb, struct text *out)
 {
 	struct cpu_times t = gather_cpu_times();
-	uint64_t up = proc_ticks(host_monotonic_ns());
+	struct task *reader = task_current();
+	uint64_t ahead = reader ? (uint64_t)reader->ns->time->boottime : 0;
+	uint64_t up = proc_ticks(host_monotonic_ns() + ahead);
 
 	text_printf(out, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100,
 		    (unsigned long long)up % 100, (unsigned long long)t.idle / 100,

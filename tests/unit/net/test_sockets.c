@@ -362,9 +362,9 @@ START_TEST(netlink_requests)
 	r.h.nlmsg_type = RTM_GETLINK;
 	replies = 0;
 	for (size_t n = 0; n < NLMSG_LENGTH(1); n++)
-		rtnetlink_request(&r, n, 1, count_reply, NULL);
+		rtnetlink_request(&r, n, 1, false, count_reply, NULL);
 	ck_assert_uint_eq(replies, 0);
-	rtnetlink_request(&r, NLMSG_LENGTH(1), 1, count_reply, NULL);
+	rtnetlink_request(&r, NLMSG_LENGTH(1), 1, false, count_reply, NULL);
 	ck_assert_uint_eq(replies, 1);
 	/* Every type and length, with attributes of all lengths. */
 	for (unsigned int type = 0; type < 130; type++) {
@@ -373,11 +373,11 @@ START_TEST(netlink_requests)
 			r.h.nlmsg_len = len;
 			r.h.nlmsg_flags = NLM_F_REQUEST | (type & 1 ? NLM_F_DUMP : NLM_F_ACK);
 			memset(r.rest, (int)(len * type), sizeof(r.rest));
-			rtnetlink_request(&r, sizeof(r), 1, count_reply, NULL);
+			rtnetlink_request(&r, sizeof(r), 1, false, count_reply, NULL);
 		}
 	}
 	r.h.nlmsg_len = UINT32_MAX;
-	rtnetlink_request(&r, sizeof(r), 1, count_reply, NULL);
+	rtnetlink_request(&r, sizeof(r), 1, false, count_reply, NULL);
 }
 END_TEST
 
