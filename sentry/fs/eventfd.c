@@ -97,6 +97,11 @@ static const struct file_ops eventfd_ops = {
     .release = eventfd_release,
 };
 
+bool eventfd_is(const struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
+
 int eventfd_new(const struct cred *cred, unsigned int count, int flags, struct file **out)
 {
 	static atomic_uint next_id;

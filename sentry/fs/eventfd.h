@@ -8,4 +8,6 @@
 int eventfd_new(const struct cred *cred, unsigned int count, int flags,
 		struct file **out) MUST_CHECK;
 
+bool eventfd_is(const struct file *f);
+
 #endif

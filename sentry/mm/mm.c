@@ -208,6 +208,8 @@ void mm_put(struct mm *mm)
 {
 	if (!ref_put(&mm->ref))
 		return;
+	if (mm->aio)
+		mm->aio->release(mm->aio);
 	pf_space_put(mm->space);
 	vma_tree_free(mm->vmas);
 	free(mm->batch);

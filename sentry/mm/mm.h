@@ -40,6 +40,11 @@ struct mm_limits {
 	bool can_lock;			   /* CAP_IPC_LOCK */
 };
 
+/* What a layer above keeps for an address space, embedded in an object of its own. */
+struct mm_attachment {
+	void (*release)(struct mm_attachment *a); /* the space has gone */
+};
+
 struct mm {
 	struct refcount ref;
 	struct pf_space *space; /* immutable; owned */
@@ -59,6 +64,7 @@ struct mm {
 	struct {
 		uint64_t start, end;
 	} late; /* the last mapping that was left to the stub's way back; end 0: none */
+	struct mm_attachment *aio; /* kernel/aio.c; owned; NULL: none */
 	struct mm_batch *batch; /* execve only: see mm_batch_begin */
 
 	/* pages; written by mm_rss, read by anybody */

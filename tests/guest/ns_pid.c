@@ -198,6 +198,7 @@ static void joining(void)
 		unshare(CLONE_NEWPID);
 		pid = fork();
 		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			(void)!write(up[1], &c, 1);
 			pause();
 		}

@@ -14,6 +14,7 @@
 #include "sentry/abi/version.h"
 #include "sentry/fs/protected.h"
 #include "sentry/kernel/proc/proc.h"
+#include "sentry/kernel/aio.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 #include "sentry/mm/mm.h"
@@ -36,6 +37,12 @@
 	}
 #define STRING(n) STRING_(n)
 #define STRING_(n) #n
+
+static int show_aio_nr(struct superblock *sb, struct text *out)
+{
+	text_printf(out, "%u\n", aio_total());
+	return 0;
+}
 
 /* --- names of the container --------------------------------------------------------------------- */
 
@@ -338,7 +345,7 @@ static const struct pseudo_ops protected_ops = {.show = show_protected, .write =
 
 static const struct pseudo_entry fs_table[] = {
     TEXT("aio-max-nr", "65536\n"),
-    TEXT("aio-nr", "0\n"),
+    {.name = "aio-nr", .mode = S_IFREG | 0444, .show = show_aio_nr},
     TEXT("dentry-state", "0\t0\t45\t0\t0\t0\n"),
     DIR_("epoll", epoll_table),
     TEXT("file-max", "9223372036854775807\n"),
