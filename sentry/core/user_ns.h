@@ -15,7 +15,7 @@
 
 #define INVALID_ID UINT32_MAX
 #define OVERFLOW_ID 65534U
-#define USER_NS_MAX_LEVEL 32 /* below the first */
+#define USER_NS_MAX_LEVEL 32 /* of one that may have another below it */
 #define ID_MAP_EXTENTS 340
 
 enum id_kind { ID_UID, ID_GID, ID_PROJECT, ID_KINDS };
@@ -92,9 +92,11 @@ static inline bool user_ns_has(const struct user_ns *ns, enum id_kind kind, uint
 	return ns == &user_ns_first || user_ns_out(ns, kind, id) != INVALID_ID;
 }
 
+/* -EINVAL: it is empty, or extents overlap or wrap. */
+int user_ns_check_map(const struct id_map *map) MUST_CHECK;
 /*
- * Installs a map given in numbers of `parent` (extents with .lower there); takes it on success.
- * -EINVAL: extents overlap or wrap; -EPERM: it is written already, or names what the parent lacks.
+ * Installs a checked map given in numbers of the parent (extents with .lower there); takes it on
+ * success. -EPERM: it is written already, or names what the parent lacks.
  */
 int user_ns_set_map(struct user_ns *ns, enum id_kind kind, struct id_map *map) MUST_CHECK;
 /* "deny" after a gid map is written: -EPERM; "allow" after a denial too. */

@@ -48,7 +48,7 @@ static bool safe_to_link(struct inode *inode, const struct cred *cred)
 int protected_link(struct inode *inode, const struct cred *cred)
 {
 	if (!protected_get(PROTECTED_HARDLINKS) || cred->fsuid == inode->uid ||
-	    cred_capable(cred, CAP_FOWNER))
+	    cred_capable_over(cred, inode->uid, inode->gid, CAP_FOWNER))
 		return 0;
 	return safe_to_link(inode, cred) ? 0 : -EPERM;
 }

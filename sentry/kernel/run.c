@@ -147,9 +147,9 @@ static void set_child_tid(struct task *t, uaddr addr)
 			file_put(v.file);
 	}
 	if (late)
-		(void)!copyout_late(t, addr, &t->tid, sizeof(t->tid));
+		(void)!copyout_late(t, addr, &t->own_tid, sizeof(t->own_tid));
 	else
-		(void)!copyout(t, addr, &t->tid, sizeof(t->tid));
+		(void)!copyout(t, addr, &t->own_tid, sizeof(t->own_tid));
 }
 
 /* The registers of a clone's child, which is so far a copy of its parent. */

@@ -157,7 +157,9 @@ static int write_map(struct user_ns *ns, const struct cred *opener, enum id_kind
 	r = parse_map(text, &m);
 	if (r < 0)
 		return r;
-	r = !m->n ? -EINVAL : may_map(ns, opener, kind, m) ? user_ns_set_map(ns, kind, m) : -EPERM;
+	r = user_ns_check_map(m);
+	if (r == 0)
+		r = may_map(ns, opener, kind, m) ? user_ns_set_map(ns, kind, m) : -EPERM;
 	if (r < 0)
 		free(m);
 	return r;
