@@ -149,7 +149,8 @@ static int stub_pid(struct task *t)
 
 static json_t *describe(struct process *p, struct task *t)
 {
-	const struct proc_subject subject = {.p = p, .t = t, .whole = true, .ns = p->container->pids};
+	const struct proc_subject subject = {
+	    .p = p, .t = t, .whole = true, .ns = p->container->pids};
 	struct text stat = {0}, command = {0};
 	struct cred *cred = task_get_cred(t);
 	json_t *o;

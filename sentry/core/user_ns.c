@@ -44,7 +44,8 @@ static void uncount(struct user_ns *from, const struct user_ns *end, enum ns_cou
 int ns_init_counted(struct ns_common *ns, const struct ns_kind *kind, struct user_ns *owner)
 {
 	for (struct user_ns *u = owner; u; u = u->ns.owner) {
-		if (atomic_fetch_add(&u->count[kind->count], 1) < atomic_load(&u->limit[kind->count]))
+		if (atomic_fetch_add(&u->count[kind->count], 1) <
+		    atomic_load(&u->limit[kind->count]))
 			continue;
 		uncount(owner, u->ns.owner, kind->count);
 		return -ENOSPC;

@@ -77,9 +77,8 @@ static uint32_t without_setid(const struct inode *inode, const struct cred *cred
 	uint32_t mode = inode->mode & ~(uint32_t)S_ISUID;
 
 	/* Without group execution it stands for mandatory locking. */
-	if ((mode & S_IXGRP) ||
-	    !(cred_in_group(cred, inode->gid) ||
-	      cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID)))
+	if ((mode & S_IXGRP) || !(cred_in_group(cred, inode->gid) ||
+				  cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID)))
 		mode &= ~(uint32_t)S_ISGID;
 	return mode;
 }
@@ -237,8 +236,7 @@ int file_remove_privs(struct file *f, const struct cred *cred)
 		err = remove_capability_locked(inode);
 	attr.mode = without_setid(inode, cred);
 	if (err < 0 || attr.mode == inode->mode ||
-	    cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID) ||
-	    !inode->ops->setattr)
+	    cred_capable_over(cred, inode->uid, inode->gid, CAP_FSETID) || !inode->ops->setattr)
 		return err;
 	return inode->ops->setattr(inode, &attr);
 }

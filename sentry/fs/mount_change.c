@@ -99,8 +99,7 @@ int mount_bind(struct mount_ns *ns, const struct path *from, const struct path *
 	struct list gone = LIST_INIT(gone);
 
 	mutex_lock(&mount_lock);
-	if ((from->mnt->propagation & MS_UNBINDABLE) ||
-	    (from->mnt->ns != ns && !from->mnt->loose))
+	if ((from->mnt->propagation & MS_UNBINDABLE) || (from->mnt->ns != ns && !from->mnt->loose))
 		return finish(ns, -EINVAL, &gone);
 	if (is_dir(from->dentry) != is_dir(at->dentry))
 		return finish(ns, -ENOTDIR, &gone);

@@ -38,7 +38,8 @@ void new_inode_owner(const struct inode *dir, const struct cred *cred, struct ne
 	if (S_ISDIR(new->mode))
 		new->mode |= S_ISGID;
 	else if ((new->mode &(S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-		 !cred_in_group(cred, dir->gid) && !cred_capable_over(cred, dir->uid, dir->gid, CAP_FSETID))
+		 !cred_in_group(cred, dir->gid) &&
+		 !cred_capable_over(cred, dir->uid, dir->gid, CAP_FSETID))
 		new->mode &= ~(uint32_t)S_ISGID;
 }
 

@@ -19,7 +19,8 @@ static bool may_override(const struct inode *inode, const struct cred *cred, int
 {
 	bool dir = S_ISDIR(inode->mode);
 
-	if (!(mask & 2) && (dir || !(mask & 1)) && cred_capable_over(cred, inode->uid, inode->gid, CAP_DAC_READ_SEARCH))
+	if (!(mask & 2) && (dir || !(mask & 1)) &&
+	    cred_capable_over(cred, inode->uid, inode->gid, CAP_DAC_READ_SEARCH))
 		return true;
 	/* Executing needs at least one x bit, whoever asks. */
 	if (!dir && (mask & 1) && !(inode->mode & 0111))

@@ -94,7 +94,8 @@ static int check_sharing(struct task *t, uint64_t flags)
 {
 	if ((flags & CLONE_THREAD) && t->pids_for_children != task_pids(t))
 		return -EINVAL;
-	if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM && t->ns->time != t->ns->time_for_children)
+	if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM &&
+	    t->ns->time != t->ns->time_for_children)
 		return -EINVAL;
 	return all_of(flags, CLONE_NEWIPC | CLONE_SYSVSEM) ? -EINVAL : 0;
 }

@@ -20,8 +20,8 @@ struct container {
 	struct mount_ns *mounts;
 	struct pid_ns *pids;   /* that of its first tasks, owned; its init is the container's */
 	struct nsproxy *ns;    /* those of its first tasks; owned */
-	capset cap_bound;   /* what root in the container may have */
-	uint64_t boot_time; /* CLOCK_REALTIME ns when it was created */
+	capset cap_bound;      /* what root in the container may have */
+	uint64_t boot_time;    /* CLOCK_REALTIME ns when it was created */
 	uint64_t memory_limit; /* bytes, 0 none: shown in /proc/meminfo and sysinfo */
 	unsigned int ncpus;
 	uint64_t pids_limit;	/* tasks, 0 none */

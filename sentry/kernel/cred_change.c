@@ -157,7 +157,8 @@ long cred_set_fsuid(struct task *t, uint32_t uid)
 
 	if (uid == KEEP_ID || uid == before)
 		return before;
-	if (!own_uid(old, uid) && uid != old->fsuid && !task_ns_capable(t, t->cred->user_ns, CAP_SETUID))
+	if (!own_uid(old, uid) && uid != old->fsuid &&
+	    !task_ns_capable(t, t->cred->user_ns, CAP_SETUID))
 		return before;
 	new = cred_dup(old);
 	new->fsuid = uid;
@@ -239,7 +240,8 @@ long cred_set_fsgid(struct task *t, uint32_t gid)
 
 	if (gid == KEEP_ID || gid == before)
 		return before;
-	if (!own_gid(old, gid) && gid != old->fsgid && !task_ns_capable(t, t->cred->user_ns, CAP_SETGID))
+	if (!own_gid(old, gid) && gid != old->fsgid &&
+	    !task_ns_capable(t, t->cred->user_ns, CAP_SETGID))
 		return before;
 	new = cred_dup(old);
 	new->fsgid = gid;
@@ -267,7 +269,8 @@ long cred_set_caps(struct task *t, capset effective, capset permitted, capset in
 	const struct cred *old = t->cred;
 	struct cred *new;
 
-	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETPCAP) && (inheritable & ~(old->inheritable | old->permitted)))
+	if (!task_ns_capable(t, t->cred->user_ns, CAP_SETPCAP) &&
+	    (inheritable & ~(old->inheritable | old->permitted)))
 		return -EPERM;
 	if (inheritable & ~(old->inheritable | old->bounding))
 		return -EPERM;

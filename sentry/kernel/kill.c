@@ -87,7 +87,8 @@ int signal_tgkill(struct task *t, int tgid, int tid, int sig, const siginfo_t *i
 	SCOPED_SLEEPER_HOLD;
 	SCOPED_LOCK(&tasklist);
 	pid = pid_lookup(task_pids(t), tid);
-	if (!pid || !pid->task || (tgid > 0 && pid_show_locked(task_pids(t), pid->task->process->tgid) != tgid))
+	if (!pid || !pid->task ||
+	    (tgid > 0 && pid_show_locked(task_pids(t), pid->task->process->tgid) != tgid))
 		return -ESRCH;
 	if (sig < 0 || sig > KNSIG)
 		return -EINVAL;

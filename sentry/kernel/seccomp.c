@@ -350,7 +350,9 @@ long seccomp_set_filter(struct task *t, unsigned int flags, uaddr fprog)
 	r = read_filter(t, fprog, &f);
 	if (r < 0)
 		return r;
-	r = t->cred->no_new_privs || task_ns_capable(t, t->cred->user_ns, CAP_SYS_ADMIN) ? attach(t, flags, f) : -EACCES;
+	r = t->cred->no_new_privs || task_ns_capable(t, t->cred->user_ns, CAP_SYS_ADMIN)
+		? attach(t, flags, f)
+		: -EACCES;
 	if (r != 0)
 		charged_free(f);
 	return r;

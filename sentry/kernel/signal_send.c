@@ -477,8 +477,8 @@ bool signal_permitted_locked(struct task *from, struct process *to, int sig)
 	if (to == from->process || !to->leader)
 		return true;
 	target = task_get_cred(to->leader);
-	ok = cred_ns_capable(c, target->user_ns, CAP_KILL) || c->euid == target->suid || c->euid == target->uid || c->uid == target->suid ||
-	     c->uid == target->uid;
+	ok = cred_ns_capable(c, target->user_ns, CAP_KILL) || c->euid == target->suid ||
+	     c->euid == target->uid || c->uid == target->suid || c->uid == target->uid;
 	cred_put(target);
 	return ok || (sig == SIGCONT && from->process->session == to->session);
 }

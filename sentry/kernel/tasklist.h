@@ -11,8 +11,8 @@
 extern struct mutex tasklist; /* RANK_TASKLIST */
 
 #define PID_MAX 32768
-#define PID_NOBODY (PID_MAX + 1)  /* a number that nobody has */
-#define PID_NS_MAX_LEVEL 32 /* below the container's */
+#define PID_NOBODY (PID_MAX + 1) /* a number that nobody has */
+#define PID_NS_MAX_LEVEL 32	 /* below the container's */
 
 /*
  * A number of the container and what goes by it: it is free when all four are NULL. Inside the

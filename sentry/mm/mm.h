@@ -65,7 +65,7 @@ struct mm {
 		uint64_t start, end;
 	} late; /* the last mapping that was left to the stub's way back; end 0: none */
 	struct mm_attachment *aio; /* kernel/aio.c; owned; NULL: none */
-	struct mm_batch *batch; /* execve only: see mm_batch_begin */
+	struct mm_batch *batch;	   /* execve only: see mm_batch_begin */
 
 	/* pages; written by mm_rss, read by anybody */
 	atomic_uint_fast64_t rss_last, rss_peak, rss_time; /* rss_time: CLOCK_MONOTONIC ns */

@@ -125,7 +125,8 @@ int inet_bind(struct socket *sock, const struct sock_addr *from, const struct so
 		return -EINVAL;
 	if (!inet_is_any(&addr) && !inet_is_loopback(&addr) && !inet_is_multicast(&addr))
 		return -EADDRNOTAVAIL;
-	if (addr.port && addr.port < RESERVED_PORTS && !cred_ns_capable(c->cred, sock->net->ns.owner, CAP_NET_BIND_SERVICE))
+	if (addr.port && addr.port < RESERVED_PORTS &&
+	    !cred_ns_capable(c->cred, sock->net->ns.owner, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	SCOPED_LOCK(&sock->net->lock);
 	if (s->bound || atomic_load(&sock->state) != SOCK_NEW)

@@ -63,7 +63,8 @@ static int create(struct net_namespace *net, int domain, int type, int protocol,
 	if (protocol < 0 || protocol > 262)
 		return -EINVAL;
 	if (type == SOCK_RAW)
-		return cred_ns_capable(cred, cred->user_ns, CAP_NET_RAW) ? -EPROTONOSUPPORT : -EPERM;
+		return cred_ns_capable(cred, cred->user_ns, CAP_NET_RAW) ? -EPROTONOSUPPORT
+									 : -EPERM;
 	if (type != SOCK_STREAM && type != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
 	if (type == SOCK_DGRAM && (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))

@@ -321,7 +321,8 @@ static void put_done(struct answer *a)
 static void one_request(const struct nlmsghdr *h, uint32_t port, bool admin,
 			void (*reply)(void *to, struct sock_buf *b), void *to)
 {
-	struct answer a = {.request = h, .port = port, .admin = admin, .b = sock_buf_new(NULL, ANSWER_MAX)};
+	struct answer a = {
+	    .request = h, .port = port, .admin = admin, .b = sock_buf_new(NULL, ANSWER_MAX)};
 	int r;
 
 	if (!a.b)

@@ -278,8 +278,7 @@ static long fetch_some(void *arg)
 
 static long get_events(struct task *t, const struct sysargs *a)
 {
-	struct fetch f = {
-	    .t = t, .to = UADDR(a->v[3]), .min = (long)a->v[1], .max = (long)a->v[2]};
+	struct fetch f = {.t = t, .to = UADDR(a->v[3]), .min = (long)a->v[1], .max = (long)a->v[2]};
 	int64_t ns;
 	long r = copyin_timeout(t, UADDR(a->v[4]), &ns);
 

@@ -125,7 +125,8 @@ long sys_fchownat(struct task *t, const struct sysargs *a)
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return owner_change(t, a->v[2], a->v[3], &attr) ?: setattr_at(t, (int)a->v[0], UADDR(a->v[1]), flags, &attr);
+	return owner_change(t, a->v[2], a->v[3], &attr)
+		   ?: setattr_at(t, (int)a->v[0], UADDR(a->v[1]), flags, &attr);
 }
 
 /* --- times -------------------------------------------------------------------------------- */

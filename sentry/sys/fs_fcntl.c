@@ -315,7 +315,8 @@ static long set_owner_ex(struct task *t, struct file *f, uaddr arg)
 static long get_owner_ex(struct task *t, struct file *f, uaddr arg)
 {
 	int owner = atomic_load(&f->owner);
-	struct abi_owner_ex ex = {atomic_load(&f->owner_type), task_show_pid(t, owner < 0 ? -owner : owner)};
+	struct abi_owner_ex ex = {atomic_load(&f->owner_type),
+				  task_show_pid(t, owner < 0 ? -owner : owner)};
 
 	if (!owner)
 		ex.type = F_OWNER_PID;

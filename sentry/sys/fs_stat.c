@@ -188,10 +188,10 @@ static int walk_and_check(struct task *t, struct fs_at *at, int mode, int flags)
 	struct path path;
 	int err;
 
-	if (!(flags & AT_EACCESS) && (c->uid != c->fsuid || c->gid != c->fsgid ||
-				      (c->uid != user_ns_in(c->user_ns, ID_UID, 0)
-					   ? c->effective
-					   : c->effective != c->permitted)))
+	if (!(flags & AT_EACCESS) &&
+	    (c->uid != c->fsuid || c->gid != c->fsgid ||
+	     (c->uid != user_ns_in(c->user_ns, ID_UID, 0) ? c->effective
+							  : c->effective != c->permitted)))
 		at->env.cred = real = real_cred(c);
 	err = path_walk(&at->env, at->base, at->name, walk, &path);
 	if (err == 0) {

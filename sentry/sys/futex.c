@@ -62,8 +62,8 @@ static int deadline_get(struct task *t, uaddr timeout, bool is_relative, bool re
 	if (ns < 0)
 		*out = SLEEP_FOREVER;
 	else
-		*out = is_relative ? relative(ns)
-				   : absolute(realtime ? ns : to_host(t, ns), realtime);
+		*out =
+		    is_relative ? relative(ns) : absolute(realtime ? ns : to_host(t, ns), realtime);
 	return 0;
 }
 

@@ -233,14 +233,10 @@ static int target_of(struct task *t, struct process *p, struct target *g)
 static int enter_all(struct task *t, struct change *c, const struct target *g, uint64_t flags)
 {
 	struct ns_common *const order[] = {
-	    &g->cred->user_ns->ns,
-	    mount_ns_common(g->fs->mounts),
-	    &g->set->uts->ns,
-	    &g->set->ipc->ns,
-	    &g->pids->ns,
-	    &g->set->cgroup->ns,
-	    &g->set->net->ns,
-	    &g->set->time->ns,
+	    &g->cred->user_ns->ns, mount_ns_common(g->fs->mounts),
+	    &g->set->uts->ns,	   &g->set->ipc->ns,
+	    &g->pids->ns,	   &g->set->cgroup->ns,
+	    &g->set->net->ns,	   &g->set->time->ns,
 	};
 	int r = 0;
 

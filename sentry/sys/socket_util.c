@@ -21,11 +21,10 @@ int sock_lookup(struct task *t, int fd, struct socket **out)
 void sock_task_begin(struct task *t, struct sock_task *st, bool with_paths)
 {
 	st->with_paths = with_paths;
-	st->caller = (struct sock_caller){
-	    .cred = t->cred,
-	    .pid = t->process->tgid,
-	    .own_pid = t->process->own_tgid,
-	    .nofile = task_rlimit(t, RLIMIT_NOFILE)};
+	st->caller = (struct sock_caller){.cred = t->cred,
+					  .pid = t->process->tgid,
+					  .own_pid = t->process->own_tgid,
+					  .nofile = task_rlimit(t, RLIMIT_NOFILE)};
 	if (!with_paths)
 		return;
 	task_walk_begin(t, &st->walk, &st->env);
@@ -77,11 +76,10 @@ static void current_caller(struct sock_caller *out)
 {
 	struct task *t = task_current();
 
-	*out = (struct sock_caller){
-	    .cred = t->cred,
-	    .pid = t->process->tgid,
-	    .own_pid = t->process->own_tgid,
-	    .nofile = task_rlimit(t, RLIMIT_NOFILE)};
+	*out = (struct sock_caller){.cred = t->cred,
+				    .pid = t->process->tgid,
+				    .own_pid = t->process->own_tgid,
+				    .nofile = task_rlimit(t, RLIMIT_NOFILE)};
 }
 
 void sockets_init(void)

@@ -48,8 +48,11 @@ static void collect(const char *what, long min)
 
 static struct iocb op(int code, int fd, void *buf, size_t n, long long at, uint64_t data)
 {
-	return (struct iocb){.aio_lio_opcode = (uint16_t)code, .aio_fildes = (uint32_t)fd,
-			     .aio_buf = (uintptr_t)buf, .aio_nbytes = n, .aio_offset = at,
+	return (struct iocb){.aio_lio_opcode = (uint16_t)code,
+			     .aio_fildes = (uint32_t)fd,
+			     .aio_buf = (uintptr_t)buf,
+			     .aio_nbytes = n,
+			     .aio_offset = at,
 			     .aio_data = data};
 }
 
@@ -77,10 +80,13 @@ static void files(int fd)
 {
 	char buf[16] = "";
 	struct iovec v[2] = {{"hello ", 6}, {"world", 5}};
-	struct iocb w = op(IOCB_CMD_PWRITEV, fd, v, 2, 0, 1), r = op(IOCB_CMD_PREAD, fd, buf, 11, 0, 2),
-		    s = op(IOCB_CMD_FSYNC, fd, NULL, 0, 0, 3), d = op(IOCB_CMD_FDSYNC, fd, NULL, 0, 0, 4),
+	struct iocb w = op(IOCB_CMD_PWRITEV, fd, v, 2, 0, 1),
+		    r = op(IOCB_CMD_PREAD, fd, buf, 11, 0, 2),
+		    s = op(IOCB_CMD_FSYNC, fd, NULL, 0, 0, 3),
+		    d = op(IOCB_CMD_FDSYNC, fd, NULL, 0, 0, 4),
 		    end = op(IOCB_CMD_PREAD, fd, buf, 5, 100, 5),
-		    fault = op(IOCB_CMD_PREAD, fd, (void *)8, 5, 0, 6), p = op(IOCB_CMD_PWRITE, fd, "J", 1, 0, 7);
+		    fault = op(IOCB_CMD_PREAD, fd, (void *)8, 5, 0, 6),
+		    p = op(IOCB_CMD_PWRITE, fd, "J", 1, 0, 7);
 	struct iocb *list[] = {&w, &r, &s, &d, &end, &fault, &p};
 
 	result("writev", submit(&w));

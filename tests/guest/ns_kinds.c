@@ -44,7 +44,8 @@ static void uts(void)
 
 static void ipc(void)
 {
-	int old = open("/proc/self/ns/ipc", O_RDONLY), id = shmget(4711, 8192, IPC_CREAT | 0600), in;
+	int old = open("/proc/self/ns/ipc", O_RDONLY), id = shmget(4711, 8192, IPC_CREAT | 0600),
+	    in;
 	char *p = shmat(id, NULL, 0);
 
 	strcpy(p, "outer");
@@ -59,7 +60,8 @@ static void ipc(void)
 	printf("outlives its namespace: %s\n", p);
 	result("found again", shmget(4711, 0, 0) == id ? 0 : -1);
 	result("removed", shmctl(id, IPC_RMID, NULL));
-	result("unshare with undo", (int)syscall(SYS_clone, CLONE_NEWIPC | CLONE_SYSVSEM, 0, 0, 0, 0));
+	result("unshare with undo",
+	       (int)syscall(SYS_clone, CLONE_NEWIPC | CLONE_SYSVSEM, 0, 0, 0, 0));
 }
 
 static int abstract(const char *name, int listening)
@@ -76,7 +78,8 @@ static int abstract(const char *name, int listening)
 
 static int port(uint16_t nr)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(nr),
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons(nr),
 				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
 	return bind(socket(AF_INET, SOCK_DGRAM, 0), (struct sockaddr *)&a, sizeof(a));
@@ -215,7 +218,8 @@ static void times(void)
 
 	result("unshare", unshare(CLONE_NEWTIME));
 	result("junk", put("/proc/self/timens_offsets", "realtime 1 0"));
-	result("offsets", put("/proc/self/timens_offsets", "monotonic 1000000 0\nboottime 2000000 5"));
+	result("offsets",
+	       put("/proc/self/timens_offsets", "monotonic 1000000 0\nboottime 2000000 5"));
 	cat("/proc/self/timens_offsets");
 	printf("own clock stays: %d\n", seconds(CLOCK_MONOTONIC) - before < 100);
 	pid_t pid = fork();

@@ -143,7 +143,8 @@ static void proc_of_ns(void)
 
 		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 		n = readlink("/proc/self", buf, sizeof(buf) - 1);
-		printf("outer /proc knows us by another number: %d\n", n > 0 && strncmp(buf, "1", 2));
+		printf("outer /proc knows us by another number: %d\n",
+		       n > 0 && strncmp(buf, "1", 2));
 		result("mount", mount("proc", "/proc", "proc", 0, NULL));
 		n = readlink("/proc/self", buf, sizeof(buf) - 1);
 		buf[n > 0 ? n : 0] = 0;
@@ -152,8 +153,9 @@ static void proc_of_ns(void)
 		buf[n > 0 ? n : 0] = 0;
 		printf("thread-self %s\n", buf);
 		fflush(stdout);
-		(void)!system("grep -E '^(Tgid|Pid|PPid|NStgid|NSpid|NSpgid|NSsid):' /proc/1/status; "
-			      "cut -d' ' -f1,4,5,6 /proc/1/stat; ls /proc/1/task; ls -d /proc/[0-9]*");
+		(void)!system(
+		    "grep -E '^(Tgid|Pid|PPid|NStgid|NSpid|NSpgid|NSsid):' /proc/1/status; "
+		    "cut -d' ' -f1,4,5,6 /proc/1/stat; ls /proc/1/task; ls -d /proc/[0-9]*");
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -175,7 +177,9 @@ static void credentials(void)
 	}
 	char c, control[256];
 	struct iovec io = {&c, 1};
-	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr m = {.msg_iov = &io,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
 			   .msg_controllen = sizeof(control)};
 	recvmsg(s[0], &m, 0);
 	struct ucred *u = (struct ucred *)CMSG_DATA(CMSG_FIRSTHDR(&m));
@@ -218,7 +222,13 @@ static void joining(void)
 	waitpid(in, &status, 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	fd = open("/proc/self/ns/pid", O_RDONLY);
+}
+
+static void up(void)
+{
+	int status, fd = open("/proc/self/ns/pid", O_RDONLY);
+	pid_t in;
+
 	unshare(CLONE_NEWPID);
 	in = fork();
 	if (in == 0) {
@@ -251,8 +261,8 @@ static void set_tid(void)
 		fflush(stdout);
 		_exit(0);
 	}
-	result("chosen", pid);
 	waitpid((pid_t)pid, &status, 0);
+	result("chosen", pid);
 }
 
 static void threads(void)
@@ -260,8 +270,9 @@ static void threads(void)
 	unshare(CLONE_NEWPID);
 	result("thread", clone(show_numbers, stack + sizeof(stack),
 			       CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, NULL));
-	result("thread and namespace", clone(show_numbers, stack + sizeof(stack),
-					     CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NEWPID, NULL));
+	result("thread and namespace",
+	       clone(show_numbers, stack + sizeof(stack),
+		     CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NEWPID, NULL));
 }
 
 int main(void)
@@ -273,6 +284,7 @@ int main(void)
 	in_child("proc", 0, proc_of_ns);
 	in_child("credentials", 0, credentials);
 	in_child("joining", 0, joining);
+	in_child("up", 0, up);
 	in_child("chosen numbers", 0, set_tid);
 	in_child("threads", 0, threads);
 	return 0;

@@ -207,7 +207,8 @@ int ipc_permission(const struct ipc_ids *ids, const struct ipc_object *o, const 
 
 int ipc_owner(const struct ipc_ids *ids, const struct ipc_object *o, const struct cred *c)
 {
-	if (c->euid == o->cuid || c->euid == o->uid || cred_ns_capable(c, ids->owner, CAP_SYS_ADMIN))
+	if (c->euid == o->cuid || c->euid == o->uid ||
+	    cred_ns_capable(c, ids->owner, CAP_SYS_ADMIN))
 		return 0;
 	return -EPERM;
 }

@@ -21,7 +21,7 @@ struct ipc_object {
 
 struct ipc_ids {
 	struct user_ns *owner; /* immutable; the namespace's: whose capabilities count */
-	struct mutex lock; /* RANK_OBJECT; also guards the objects themselves */
+	struct mutex lock;     /* RANK_OBJECT; also guards the objects themselves */
 	struct ipc_object **slot;
 	int size, in_use, limit;
 	uint16_t seq; /* of the next object */
@@ -30,7 +30,7 @@ struct ipc_ids {
 struct mqueue_ns;
 
 struct ipc_namespace {
-	struct ns_common ns; /* counts who uses it; with the last one its objects are removed */
+	struct ns_common ns;	/* counts who uses it; with the last one its objects are removed */
 	struct refcount memory; /* one for all users, and one for each segment still mapped */
 	struct ipc_ids shm, sem, msg;
 	uint64_t shm_pages;   /* shm.lock */
@@ -69,8 +69,7 @@ int ipc_owner(const struct ipc_ids *ids, const struct ipc_object *o,
 /* Identities as the caller's user namespace knows them. */
 void ipc_perm_out(const struct ipc_object *o, const struct cred *c, struct kipc_perm *out);
 /* IPC_SET's part of struct ipc_perm. -EINVAL: identities that the caller's namespace lacks. */
-int ipc_perm_set(struct ipc_object *o, const struct cred *c,
-		 const struct kipc_perm *in) MUST_CHECK;
+int ipc_perm_set(struct ipc_object *o, const struct cred *c, const struct kipc_perm *in) MUST_CHECK;
 
 /* What shmget, semget and msgget have in common. */
 struct ipc_get {

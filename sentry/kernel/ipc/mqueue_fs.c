@@ -308,7 +308,7 @@ int mqueue_mount(struct ipc_namespace *ns, struct superblock **out)
 }
 
 static int mount_for_current(const char *source, const char *data, const struct cred *cred,
-		struct superblock **out)
+			     struct superblock **out)
 {
 	struct task *t = task_current();
 

@@ -131,7 +131,7 @@ static int root_iterate(struct pseudo_inode *dir, struct dirent_sink *sink, off_
 static const struct pseudo_ops root_ops = {.lookup = root_lookup, .iterate = root_iterate};
 
 static int proc_mount(const char *source, const char *data, const struct cred *cred,
-		struct superblock **out)
+		      struct superblock **out)
 {
 	struct proc_sb *sb = NEW(struct proc_sb);
 	struct pseudo_inode *root = NEW(struct pseudo_inode);

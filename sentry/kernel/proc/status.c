@@ -195,15 +195,16 @@ static void stat_first_half(const struct proc_subject *s, struct text *out)
 	text_printf(out, "%d (%s) %c %d %d %d %llu %d ", pid_show(s->ns, s->t->tid), comm,
 		    state_of(s), pid_show(s->ns, atomic_load(&s->p->ppid)),
 		    pid_show(s->ns, task_pgrp(s->t)), pid_show(s->ns, task_sid(s->t)),
-		    (unsigned long long)dev, foreground > 0 ? pid_show(s->ns, foreground) : foreground);
+		    (unsigned long long)dev,
+		    foreground > 0 ? pid_show(s->ns, foreground) : foreground);
 	text_printf(out, "%u %llu %llu %llu %llu ", 0x400000u, (unsigned long long)u.min_flt,
 		    (unsigned long long)u.child_min_flt, (unsigned long long)u.maj_flt,
 		    (unsigned long long)u.child_maj_flt);
-	text_printf(out, "%llu %llu %lld %lld %d %d %d 0 %llu ",
-		    (unsigned long long)proc_ticks(u.user),
-		    (unsigned long long)proc_ticks(u.system), (long long)proc_ticks(u.child_user),
-		    (long long)proc_ticks(u.child_system), priority_of(s->t), s->t->nice,
-		    process_count_threads(s->p), (unsigned long long)proc_ticks(s->t->start_time + ahead));
+	text_printf(
+	    out, "%llu %llu %lld %lld %d %d %d 0 %llu ", (unsigned long long)proc_ticks(u.user),
+	    (unsigned long long)proc_ticks(u.system), (long long)proc_ticks(u.child_user),
+	    (long long)proc_ticks(u.child_system), priority_of(s->t), s->t->nice,
+	    process_count_threads(s->p), (unsigned long long)proc_ticks(s->t->start_time + ahead));
 }
 
 int proc_show_stat(const struct proc_subject *s, struct text *out)

@@ -564,7 +564,7 @@ static const struct pseudo_entry root_entry = {
     .name = "", .mode = S_IFDIR | 0555, .children = root_table};
 
 static int sysfs_mount(const char *source, const char *data, const struct cred *cred,
-		struct superblock **out)
+		       struct superblock **out)
 {
 	struct pseudo_sb *sb = NEW(struct pseudo_sb);
 	struct pseudo_inode *root;

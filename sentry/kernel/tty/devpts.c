@@ -388,7 +388,7 @@ static int parse_options(struct devpts *d, const struct user_ns *mounter, const 
 }
 
 static int devpts_mount(const char *source, const char *data, const struct cred *cred,
-		struct superblock **out)
+			struct superblock **out)
 {
 	struct devpts *d = NEW(struct devpts);
 	struct inode *root;
