@@ -35,7 +35,7 @@ static long submit(struct iocb *cb)
 static void collect(const char *what, long min)
 {
 	struct io_event e[8];
-	struct timespec ts = {.tv_nsec = min ? 500000000 : 0};
+	struct timespec ts = {.tv_sec = min ? 3 : 0};
 	long n = syscall(SYS_io_getevents, ctx, min, 8L, e, &ts);
 
 	result(what, n);
