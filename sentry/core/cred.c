@@ -117,7 +117,9 @@ void cred_settle_account(struct cred *c)
 
 void cred_pay(const struct cred *c)
 {
-	account_set_payer(c->account, c->effective & (BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_RESOURCE)));
+	/* What a user namespace grants is no claim on what all share. */
+	account_set_payer(c->account,
+			  cred_capable(c, CAP_SYS_ADMIN) || cred_capable(c, CAP_SYS_RESOURCE));
 }
 
 bool cred_ns_capable(const struct cred *c, const struct user_ns *ns, int cap)

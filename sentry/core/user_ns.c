@@ -12,7 +12,7 @@
 static atomic_uint_fast64_t next_ino = 4026532000ULL;
 
 /* Bounds what a guest makes the sentry keep; Linux derives its own from the memory. */
-#define DEFAULT_LIMIT 4096
+#define DEFAULT_LIMIT 1024
 
 static void user_ns_release(struct ns_common *ns);
 static const struct ns_kind user_kind = {"user", CLONE_NEWUSER, NS_COUNT_USER, user_ns_release};

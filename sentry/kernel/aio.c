@@ -25,9 +25,9 @@
 
 struct aio_context {
 	struct refcount ref;
-	struct list node; /* table.lock */
-	uint64_t id;	  /* immutable: the address of its page */
-	unsigned int nr, places;
+	struct list node;    /* table.lock */
+	uint64_t id;	     /* immutable: the address of its page */
+	unsigned int places; /* immutable; how many operations and events it has room for */
 	struct waitq wq;
 	struct mutex lock;
 	/* guarded by lock */
@@ -67,7 +67,7 @@ void aio_context_put(struct aio_context *c)
 {
 	if (!ref_put(&c->ref))
 		return;
-	atomic_fetch_sub(&total, c->nr);
+	atomic_fetch_sub(&total, c->places);
 	waitq_destroy(&c->wq);
 	mutex_destroy(&c->lock);
 	free(c->events);
@@ -164,6 +164,8 @@ int64_t aio_context_new(struct task *t, unsigned int nr)
 	struct aio_context *c;
 	int64_t at;
 
+	/* Small contexts are counted as bigger ones: what each costs the sentry is bounded, too. */
+	nr = max(nr, 8U);
 	if (nr > AIO_MAX_NR || !count_in(nr))
 		return -EAGAIN;
 	at = map_page(t, nr);
@@ -174,8 +176,7 @@ int64_t aio_context_new(struct task *t, unsigned int nr)
 	c = NEW(struct aio_context);
 	ref_init(&c->ref);
 	c->id = (uint64_t)at;
-	c->nr = nr;
-	c->places = nr + 64; /* Linux rounds up, too */
+	c->places = nr;
 	c->events = xzalloc(c->places * sizeof(*c->events));
 	waitq_init(&c->wq);
 	mutex_init(&c->lock, RANK_OBJECT);

@@ -82,14 +82,14 @@ struct task {
 	struct process *process;    /* immutable but for execve of a non-leader; owned */
 	struct list thread_node;    /* in process->threads; tasklist and sighand->lock */
 
-	struct pf_thread *pt;	     /* own; NULL once exited */
-	struct mm *mm;		     /* own, others: task_get_mm; NULL once exited */
-	struct fdtable *files;	     /* own, others: task_get_files */
-	struct fs_context *fs;	     /* own, others: task_get_fs */
-	struct sighand *sighand;     /* borrowed from process; immutable but for execve */
-	struct cred *cred;	     /* own to write; others: task_get_cred */
-	struct cred *former_cred;    /* what `cred` was: see seccomp.c; owned */
-	struct nsproxy *ns; /* own, others: task_get_namespaces; NULL once exited */
+	struct pf_thread *pt;		  /* own; NULL once exited */
+	struct mm *mm;			  /* own, others: task_get_mm; NULL once exited */
+	struct fdtable *files;		  /* own, others: task_get_files */
+	struct fs_context *fs;		  /* own, others: task_get_fs */
+	struct sighand *sighand;	  /* borrowed from process; immutable but for execve */
+	struct cred *cred;		  /* own to write; others: task_get_cred */
+	struct cred *former_cred;	  /* what `cred` was: see seccomp.c; owned */
+	struct nsproxy *ns;		  /* own, others: task_get_namespaces; NULL once exited */
 	struct pid_ns *pids_for_children; /* own, others under alloc_lock; NULL once exited */
 	struct mutex alloc_lock;     /* RANK_LEAF: guards the eight pointers above for others */
 	struct container *container; /* immutable; borrowed */

@@ -57,6 +57,7 @@ static void change_apply(struct task *t, struct change *c)
 	if (c->files)
 		EXCHANGE(t->files, c->files);
 	mutex_unlock(&t->alloc_lock);
+	cred_pay(t->cred);
 	change_drop(c); /* what it had */
 }
 

@@ -158,7 +158,7 @@ long sys_reboot(struct task *t, const struct sysargs *a)
 {
 	uint32_t magic2 = (uint32_t)a->v[1];
 
-	if (!task_capable(t, CAP_SYS_BOOT))
+	if (!task_ns_capable(t, task_pids(t)->ns.owner, CAP_SYS_BOOT))
 		return -EPERM;
 	if ((uint32_t)a->v[0] != LINUX_REBOOT_MAGIC1 ||
 	    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
