@@ -86,14 +86,15 @@ static void files(void)
 	refused("chown of root's file", chown(path, 0, 0));
 	refused("chmod of root's file", chmod(path, 0777));
 	refused("unlink in root's directory", unlink(path));
-	refused("times of root's file", utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0));
+	refused("times of root's file",
+		utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0));
 	refused("xattr on root's file", setxattr(path, "user.x", "1", 1, 0));
-	refused("trusted xattr on own file",
-		setxattr("/tmp", "trusted.x", "1", 1, 0));
+	refused("trusted xattr on own file", setxattr("/tmp", "trusted.x", "1", 1, 0));
 	snprintf(path, sizeof(path), "/tmp/ns-escape-own.%d", getppid());
 	fd = open(path, O_CREAT | O_RDWR, 0755);
 	refused("capabilities on own file",
-		fsetxattr(fd, "security.capability", "\1\0\0\2\377\377\377\377\0\0\0\0\377\377\377\377\0\0\0\0", 20, 0));
+		fsetxattr(fd, "security.capability",
+			  "\1\0\0\2\377\377\377\377\0\0\0\0\377\377\377\377\0\0\0\0", 20, 0));
 	refused("own file to outer root", fchown(fd, 0x7fffffff, 0));
 	fstat(fd, &st);
 	if (st.st_uid)
@@ -105,7 +106,8 @@ static void files(void)
 
 static void mounts(void)
 {
-	static const char *const fs[] = {"ext4", "xfs", "overlay", "9p", "nfs", "devtmpfs", "securityfs", "debugfs", "gofer", "virtiofs"};
+	static const char *const fs[] = {"ext4",     "xfs",	   "overlay", "9p",    "nfs",
+					 "devtmpfs", "securityfs", "debugfs", "gofer", "virtiofs"};
 
 	mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	for (size_t i = 0; i < sizeof(fs) / sizeof(*fs); i++)
@@ -116,14 +118,17 @@ static void mounts(void)
 	refused("bind that uncovers", mount("/", "/mnt", NULL, MS_BIND, NULL));
 	if (mount("t", "/mnt", "tmpfs", 0, "") == 0) {
 		refused("device on own tmpfs", mknod("/mnt/null", S_IFCHR | 0666, 0x103));
-		refused("chown to unmapped", (close(open("/mnt/f", O_CREAT | O_RDWR, 0755)), chown("/mnt/f", 1, 1)));
+		refused("chown to unmapped",
+			(close(open("/mnt/f", O_CREAT | O_RDWR, 0755)), chown("/mnt/f", 1, 1)));
 	}
 	refused("quota of root", mount("t", "/mnt", "tmpfs", 0, "uid=1"));
 }
 
 static void tasks(void)
 {
-	struct rlimit64 { unsigned long long cur, max; } l = {100, 100};
+	struct rlimit64 {
+		unsigned long long cur, max;
+	} l = {100, 100};
 	char path[64];
 
 	/* It has no number here; a guess must not help. */
