@@ -58,8 +58,28 @@ static int parse(struct options *o, int argc, char **argv, struct error *e)
 	return 0;
 }
 
+static json_t *container_process(const struct state *st)
+{
+	SCOPED_FREE char *text = NULL;
+
+	return host_read_file(st->dir_fd, "process.json", PROCESS_MAX, &text) < 0
+		   ? NULL
+		   : json_loads(text, 0, NULL);
+}
+
+/* The container's filter is for all that run in it; a "process" object has none. */
+static void inherit_seccomp(const struct state *st, struct config_process *p)
+{
+	json_t *own = container_process(st), *filter = json_object_get(own, "seccomp");
+
+	if (filter)
+		json_object_set(p->request, "seccomp", filter);
+	json_decref(own);
+}
+
 /* --process FILE: a "process" object as in config.json. */
-static int read_process(const struct options *o, struct config_process *p, struct error *e)
+static int read_process(const struct options *o, const struct state *st, struct config_process *p,
+			struct error *e)
 {
 	SCOPED_FREE char *text = NULL;
 	json_error_t jerr;
@@ -74,8 +94,10 @@ static int read_process(const struct options *o, struct config_process *p, struc
 				 jerr.text);
 	r = config_process_parse(json, o->process_file, "", p, e);
 	/* p->cwd points into json; the request has a copy. */
-	if (r == 0)
+	if (r == 0) {
 		p->cwd = json_string_value(json_object_get(p->request, "cwd"));
+		inherit_seccomp(st, p);
+	}
 	json_decref(json);
 	return r;
 }
@@ -84,10 +106,9 @@ static int read_process(const struct options *o, struct config_process *p, struc
 static int derive_process(const struct options *o, const struct state *st, struct config_process *p,
 			  struct error *e)
 {
-	SCOPED_FREE char *text = NULL;
-	int r = host_read_file(st->dir_fd, "process.json", PROCESS_MAX, &text);
+	int r;
 
-	*p = (struct config_process){.request = r < 0 ? NULL : json_loads(text, 0, NULL)};
+	*p = (struct config_process){.request = container_process(st)};
 	if (!p->request)
 		return error_set(e, -EINVAL, "exec: cannot read %s/process.json", st->dir);
 	r = process_options_apply(&o->process, o->argv, p->request, e);
@@ -192,7 +213,7 @@ static int exec_in(const struct options *o, struct state *st, struct error *e)
 	if (status != STATUS_RUNNING)
 		return error_set(e, -ESRCH, "cannot exec in container \"%s\": it is %s", st->id,
 				 status_name(status));
-	r = o->process_file ? read_process(o, &p, e) : derive_process(o, st, &p, e);
+	r = o->process_file ? read_process(o, st, &p, e) : derive_process(o, st, &p, e);
 	if (o->process.tty)
 		p.terminal = true;
 	if (r == 0 && p.terminal && o->detach && !o->console_socket)

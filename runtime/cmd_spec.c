@@ -111,7 +111,7 @@ static int features_main(const struct global_options *g, int argc, char **argv, 
 		      "ociVersionMin", "1.0.0", "ociVersionMax", OCI_VERSION, "mountOptions",
 		      mount_options(), "linux", "namespaces", "pid", "network", "mount", "ipc",
 		      "uts", "cgroup", "user", "capabilities", caps, "cgroup", "v1", 1, "v2", 1,
-		      "systemd", 0, "systemdUser", 0, "rdma", 0, "seccomp", "enabled", 0,
+		      "systemd", 0, "systemdUser", 0, "rdma", 0, "seccomp", "enabled", 1,
 		      "apparmor", "enabled", 0, "selinux", "enabled", 0, "annotations",
 		      "org.garrison.version", GARRISON_VERSION);
 	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;

@@ -328,6 +328,7 @@ static int parse_linux(const struct source *s, const struct place *top, struct c
 
 static int parse_rest(const struct source *s, const struct place *top, struct config *c)
 {
+	struct place linux_place = {.name = "linux"};
 	const json_t *process = NULL;
 	int r = get_object(s, top, "process", &process);
 
@@ -336,6 +337,10 @@ static int parse_rest(const struct source *s, const struct place *top, struct co
 	if (!process)
 		return bad_field(s, top, "process", "is missing");
 	r = config_process_parse(process, c->file, "process", &c->process, s->e);
+	if (r == 0)
+		r = get_object(s, top, "linux", &linux_place.o);
+	if (r == 0 && linux_place.o)
+		r = config_seccomp_parse(s, &linux_place, c->process.request);
 	if (r == 0)
 		r = config_mounts_parse(s, c);
 	if (r == 0)

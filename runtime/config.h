@@ -2,7 +2,7 @@
  * config.json of an OCI bundle, checked and brought into the form in which the
  * rest of the runtime and the sentry want it. Everything is checked before
  * anything is done; what we cannot do is refused by name, what has no meaning on
- * our kernel (seccomp, AppArmor, SELinux of the host) is accepted.
+ * our kernel (AppArmor, SELinux of the host) is accepted.
  */
 #ifndef GARRISON_RUNTIME_CONFIG_H
 #define GARRISON_RUNTIME_CONFIG_H
@@ -75,6 +75,10 @@ MUST_CHECK int config_resources_parse(const json_t *o, const char *file, struct 
 /* config_mounts.c */
 struct source;
 MUST_CHECK int config_mounts_parse(const struct source *s, struct config *c);
+struct place;
+/* config_seccomp.c: linux.seccomp, compiled, becomes "seccomp" of the process for the sentry */
+MUST_CHECK int config_seccomp_parse(const struct source *s, const struct place *linux_place,
+				    json_t *process);
 /* config_hooks.c: the shape of "hooks" (or NULL) */
 MUST_CHECK int config_hooks_check(const struct source *s, const json_t *hooks);
 

@@ -141,6 +141,8 @@ static int start_task(struct request *rq, struct job *job, struct file *stdio[3]
 	    .limits = spec->limits,
 	    .umask = spec->umask,
 	    .oom_score_adj = spec->oom_score_adj,
+	    .seccomp = spec->seccomp,
+	    .seccomp_len = spec->seccomp_len,
 	    .init = job->below_init,
 	};
 	r = task_start(&start, &job->process);

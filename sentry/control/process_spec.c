@@ -95,6 +95,33 @@ static void take_stdio(struct process_spec *s, struct request *rq)
 	s->tty = request_take_fd(rq, rq->body, "tty");
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Hexadecimal digits, two for a byte of the program. */
+static int read_seccomp(struct request *rq, struct process_spec *s, const json_t *process)
+{
+	const char *text = json_get_string(process, "seccomp", "");
+	size_t n = strlen(text) / 2;
+	unsigned char *bytes;
+
+	if (n == 0)
+		return 0;
+	bytes = xmalloc(n);
+	s->seccomp = (struct sock_filter *)bytes;
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return request_fail(rq, -EINVAL, "malformed seccomp filter");
+		bytes[i] = (unsigned char)(high << 4 | low);
+	}
+	s->seccomp_len = (unsigned int)(n / sizeof(*s->seccomp));
+	return 0;
+}
+
 int process_spec_read(struct request *rq, struct container *c, struct process_spec **out)
 {
 	json_t *process = json_object_get(rq->body, "process");
@@ -113,6 +140,8 @@ int process_spec_read(struct request *rq, struct container *c, struct process_sp
 	read_limits(s, process);
 	take_stdio(s, rq);
 	r = read_cred(s, c, process);
+	if (r == 0)
+		r = read_seccomp(rq, s, process);
 	if (r == 0 && !s->argv[0])
 		r = request_fail(rq, -EINVAL, "process.args is empty");
 	if (r < 0) {
@@ -134,6 +163,7 @@ void process_spec_free(struct process_spec *s)
 		host_close(s->tty);
 	if (s->cred)
 		cred_put(s->cred);
+	free(s->seccomp);
 	free(s->argv);
 	free(s->envp);
 	json_decref(s->body);

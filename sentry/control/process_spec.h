@@ -2,6 +2,8 @@
 #ifndef GARRISON_SENTRY_CONTROL_PROCESS_SPEC_H
 #define GARRISON_SENTRY_CONTROL_PROCESS_SPEC_H
 
+#include <linux/filter.h>
+
 #include "sentry/control/request.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/task.h"
@@ -14,8 +16,10 @@ struct process_spec {
 	struct rlimit64 limits[16];
 	uint32_t umask;
 	int oom_score_adj;
-	int stdio[3]; /* owned host fds, -1: none */
-	int tty;      /* owned host fd of a terminal, or -1 */
+	struct sock_filter *seccomp; /* owned, or NULL */
+	unsigned int seccomp_len;    /* instructions */
+	int stdio[3];		     /* owned host fds, -1: none */
+	int tty;		     /* owned host fd of a terminal, or -1 */
 };
 
 /* Reads member "process" and the fds of the request: "stdio" [i,i,i] or "tty" i. */

@@ -29,6 +29,8 @@ struct task_start {
 	const struct rlimit64 *limits; /* 16 */
 	uint32_t umask;
 	int oom_score_adj;
+	const struct sock_filter *seccomp; /* the filter that it begins with, or NULL */
+	unsigned int seccomp_len;
 	bool init; /* the first of a container: as the child of an init without a program */
 };
 /* Creates the task, loads the image, starts its thread: its process, owned, or -errno. */

@@ -338,6 +338,25 @@ static long attach(struct task *t, unsigned int flags, struct guest_seccomp *f)
 	return 0;
 }
 
+int seccomp_preset(struct task *t, const struct sock_filter *insns, unsigned int len)
+{
+	struct guest_seccomp *f;
+	long r;
+
+	if (!cbpf_valid(insns, len))
+		return -EINVAL;
+	f = charged_alloc(sizeof(*f) + len * sizeof(f->insns[0]));
+	if (!f)
+		return -ENOMEM;
+	ref_init(&f->ref);
+	f->len = len;
+	memcpy(f->insns, insns, len * sizeof(f->insns[0]));
+	r = attach(t, 0, f);
+	if (r != 0)
+		charged_free(f);
+	return (int)r;
+}
+
 long seccomp_set_filter(struct task *t, unsigned int flags, uaddr fprog)
 {
 	const unsigned int known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |

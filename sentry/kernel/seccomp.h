@@ -14,6 +14,8 @@ bool seccomp_check(struct task *t);
 void seccomp_inherit(struct task *child, struct task *parent);
 void seccomp_free(struct task *t);
 
+/* For a task that has not been started yet: -EINVAL for a program that Linux would refuse. */
+int seccomp_preset(struct task *t, const struct sock_filter *insns, unsigned int len) MUST_CHECK;
 long seccomp_set_strict(struct task *t);
 /* fprog: struct sock_fprog of the guest; flags: SECCOMP_FILTER_FLAG_*. */
 long seccomp_set_filter(struct task *t, unsigned int flags, uaddr fprog);

@@ -11,6 +11,7 @@
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/session.h"
 
 struct start_request {
@@ -199,6 +200,8 @@ static int launch(struct task *t, struct start_request *rq, struct pid *pid)
 	const struct task_start *s = rq->start;
 	int r = install_stdio(t->files, s->stdio);
 
+	if (r == 0 && s->seccomp)
+		r = seccomp_preset(t, s->seccomp, s->seccomp_len);
 	if (r < 0)
 		return r;
 	r = task_thread_reserve(t);

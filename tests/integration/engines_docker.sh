@@ -27,6 +27,9 @@ expect "--hostname" '^hh$' $r --hostname hh small cat /proc/sys/kernel/hostname
 expect "--ulimit" '^77$' $r --ulimit nofile=77:77 small sh -c 'ulimit -n'
 expect "--cap-drop" 'CapEff:.0000000000000000' $r --cap-drop ALL small grep CapEff /proc/self/status
 expect "no-new-privileges" 'NoNewPrivs:.1' $r --security-opt no-new-privileges small grep NoNewPrivs /proc/self/status
+expect "the default seccomp profile" 'Seccomp:.2' $r small grep Seccomp: /proc/self/status
+printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":95}]}' >"$work/seccomp.json"
+expect "a seccomp profile" 'Operation not supported' $r --security-opt "seccomp=$work/seccomp.json" small mkdir /x
 expect "--shm-size" ' 8192 ' $r --shm-size 8m small df /dev/shm
 expect "--device" '^crw' $r --device /dev/zero:/dev/zz small ls -l /dev/zz
 expect "--pid host" '^ok$' $r --pid host small echo ok

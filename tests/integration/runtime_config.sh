@@ -70,6 +70,10 @@ c["linux"]["resources"]={"memory":{"limit":20,"swap":10}}|linux.resources.memory
 c["linux"]["resources"]={"pids":[]}|linux.resources.pids|must be an object
 c["linux"]["cgroupsPath"]="/../x"|linux.cgroupsPath|must not contain
 c["linux"]["maskedPaths"]="/proc"|linux.maskedPaths|must be an array
+c["linux"]["seccomp"]={}|linux.seccomp.defaultAction|missing
+c["linux"]["seccomp"]={"defaultAction":"SCMP_ACT_NOTIFY"}|linux.seccomp.defaultAction|"SCMP_ACT_NOTIFY" is not supported
+c["linux"]["seccomp"]={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"x"}]}|linux.seccomp.syscalls\[0\].action|"x" is not supported
+c["linux"]["seccomp"]={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_LOG","args":[{"index":6,"value":0,"op":"SCMP_CMP_EQ"}]}]}|linux.seccomp.syscalls\[0\].args\[0\].index|between 0 and 5
 c["linux"]["intelRdt"]={}|linux.intelRdt|not supported
 TABLE
 

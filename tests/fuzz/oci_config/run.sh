@@ -6,9 +6,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 gcc -std=gnu17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-o "$dir/fuzz" tests/fuzz/oci_config/fuzz_oci_config.c runtime/config.c runtime/config_get.c \
-	runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/error.c runtime/json_text.c \
+	runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/config_seccomp.c runtime/error.c runtime/json_text.c \
 	common/host.c common/host_setup.c \
-	common/mem.c common/log.c -ljansson -lunwind -lpthread
+	common/mem.c common/log.c -ljansson -lseccomp -lunwind -lpthread
 python3 - "$dir" "${FUZZ_ROUNDS:-500}" <<'PY'
 import copy, json, random, subprocess, sys
 fuzz, rounds = sys.argv[1] + "/fuzz", int(sys.argv[2])

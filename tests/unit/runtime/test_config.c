@@ -1,4 +1,4 @@
-/* link: runtime/config.c runtime/config_get.c runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/error.c runtime/hooks.c runtime/json_text.c runtime/spawn.c runtime/state.c runtime/process_ref.c common/host.c common/host_setup.c common/mem.c common/log.c */
+/* link: runtime/config.c runtime/config_get.c runtime/config_hooks.c runtime/config_mounts.c runtime/config_process.c runtime/config_seccomp.c runtime/error.c runtime/hooks.c runtime/json_text.c runtime/spawn.c runtime/state.c runtime/process_ref.c common/host.c common/host_setup.c common/mem.c common/log.c */
 /* What a configuration is turned into (its errors: tests/integration/runtime_config.sh). */
 #include <check.h>
 #include <errno.h>
