@@ -2,7 +2,7 @@
 # small Debian root whose writes stay in memory, and one line of result per check.
 
 GARRISON=$(realpath "${GARRISON:-build/bin/garrison}")
-ROOTFS=${GARRISON_ROOTFS:-/var/tmp/debroot}
+ROOTFS=${GARRISON_ROOTFS:-/var/tmp/garrison-rootfs}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d /tmp/garrison-rt.XXXXXX)
 state=$work/state
