@@ -58,6 +58,7 @@ static struct {
 } fds;
 
 static atomic_long tasks;
+static atomic_long pages, pages_max; /* max 0: no bound */
 
 static __thread struct {
 	struct account *account; /* owned; NULL: the sentry */
@@ -340,6 +341,30 @@ void account_fd_del(int fd)
 	uncharge(a, 1);
 }
 
+/* --- pages ------------------------------------------------------------------------------------------- */
+
+void account_take_pages_always(uint64_t n)
+{
+	atomic_fetch_add(&pages, (long)n);
+}
+
+bool account_take_pages(uint64_t n)
+{
+	long max = atomic_load(&pages_max);
+
+	if (n > LONG_MAX / 2)
+		return false;
+	if (atomic_fetch_add(&pages, (long)n) + (long)n <= max || !max)
+		return true;
+	account_give_pages(n);
+	return false;
+}
+
+void account_give_pages(uint64_t n)
+{
+	atomic_fetch_sub(&pages, (long)n);
+}
+
 /* --- counts ------------------------------------------------------------------------------------------- */
 
 void account_take_always(struct account *a, enum account_count what, uint64_t n)
@@ -378,6 +403,8 @@ uint64_t account_add_container(uint64_t memory_limit, uint64_t total_ram)
 	uint64_t bytes =
 	    memory_limit ? min(memory_limit, total_ram) / 4 : min(total_ram / 16, UNLIMITED_MAX);
 
+	if (memory_limit)
+		atomic_fetch_add(&pages_max, (long)(bytes / 4096));
 	bytes = max(bytes, (uint64_t)LEAST);
 	atomic_fetch_add(&pool.max, (long)bytes);
 	return bytes;

@@ -105,6 +105,15 @@ void account_fd_del(int fd);
 int charged_memfd(const char *name, unsigned int flags) MUST_CHECK;
 void charged_close(int fd);
 
+/* --- pages that the sentry fills for guests ------------------------------------------------------- */
+
+/* Pages of memfds that guests fill by write(2) are in no process's memory, so the host's
+ * out-of-memory killer would take others for them. With a memory limit they may have a quarter of
+ * it: false if it is used up. */
+bool account_take_pages(uint64_t n) MUST_CHECK;
+void account_take_pages_always(uint64_t n);
+void account_give_pages(uint64_t n);
+
 /* --- Linux's counters -------------------------------------------------------------------------- */
 
 /* Counts n to the account if it stays within limit then; false: not counted. The account lives

@@ -18,10 +18,13 @@
 #include "common/mem.h"
 #include "sentry/fs/inode.h"
 
+#define PAGE 4096ULL
+
 struct memfd {
 	struct inode inode;
-	int fd;	    /* immutable; owned */
-	char *path; /* immutable; owned: "/memfd:NAME (deleted)" */
+	int fd;		/* immutable; owned */
+	char *path;	/* immutable; owned: "/memfd:NAME (deleted)" */
+	uint64_t pages; /* counted (account_take_pages); data_lock */
 };
 
 static const struct inode_ops memfd_inode_ops;
@@ -57,6 +60,15 @@ static ssize_t memfd_read(struct file *f, void *buf, size_t n, off_t *pos)
 	return done;
 }
 
+static void count_pages_locked(struct memfd *m, const struct stat *st)
+{
+	uint64_t now = (uint64_t)st->st_blocks / (PAGE / 512);
+
+	account_take_pages_always(now);
+	account_give_pages(m->pages);
+	m->pages = now;
+}
+
 static void grown(struct inode *inode)
 {
 	struct stat st;
@@ -66,16 +78,29 @@ static void grown(struct inode *inode)
 	SCOPED_LOCK(&inode->data_lock);
 	inode->size = (uint64_t)st.st_size;
 	inode->mtime = inode->ctime = st.st_mtim;
+	count_pages_locked(memfd_of(inode), &st);
+}
+
+/* For a change that may fill [pos, pos + n). Give it back once what was filled is counted. */
+static int reserve_pages(uint64_t pos, uint64_t n, uint64_t *pages)
+{
+	*pages = n / PAGE + (pos % PAGE + n % PAGE + PAGE - 1) / PAGE;
+	return account_take_pages(*pages) ? 0 : -ENOSPC;
 }
 
 static ssize_t memfd_write(struct file *f, const void *buf, size_t n, off_t *pos)
 {
-	ssize_t done = host_pwrite(host_fd(f), buf, n, *pos);
+	uint64_t pages;
+	ssize_t done = reserve_pages((uint64_t)*pos, n, &pages);
 
+	if (done < 0)
+		return done;
+	done = host_pwrite(host_fd(f), buf, n, *pos);
 	if (done > 0) {
 		*pos += done;
 		grown(f->inode);
 	}
+	account_give_pages(pages);
 	return done;
 }
 
@@ -108,13 +133,20 @@ static int memfd_mmap(struct file *f, uint64_t offset, uint64_t len, int prot, i
 
 static int memfd_fallocate(struct file *f, int mode, off_t offset, off_t len)
 {
-	int err;
+	bool fills = !(mode & FALLOC_FL_PUNCH_HOLE);
+	uint64_t pages = 0;
+	int err = 0;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
+	if (fills)
+		err = reserve_pages((uint64_t)offset, (uint64_t)len, &pages);
+	if (err)
+		return err;
 	err = host_fallocate(host_fd(f), mode, offset, len);
 	if (!err)
 		grown(f->inode);
+	account_give_pages(pages);
 	return err;
 }
 
@@ -171,6 +203,10 @@ static int memfd_setattr(struct inode *inode, const struct iattr *attr)
 		return err;
 	inode_apply_attr(inode, attr);
 	if (attr->valid & IATTR_SIZE) {
+		struct stat st;
+
+		if (host_fstat(memfd_of(inode)->fd, &st) == 0)
+			count_pages_locked(memfd_of(inode), &st);
 		inode->size = attr->size;
 		inode->mtime = inode->ctime;
 	}
@@ -182,6 +218,7 @@ static void memfd_free(struct inode *inode)
 	struct memfd *m = memfd_of(inode);
 
 	charged_close(m->fd);
+	account_give_pages(m->pages);
 	inode_fini(inode);
 	free(m->path);
 	free(m);

@@ -39,19 +39,19 @@ expected() {
 }
 
 greed() { # WHAT
-	local pid rss sentry out=$work/out.$1
-	g create --bundle "$work/b" "$1" >"$work/log" 2>&1 </dev/null && g start "$1" ||
+	local pid rss sentry out=$work/out.$1 id=greedy$$-$1
+	g create --bundle "$work/b" "$id" >"$work/log" 2>&1 </dev/null && g start "$id" ||
 		{ not_ok "$1: start" "$(cat "$work/log")"; return; }
-	timeout -k 5 60 "$GARRISON" --root "$state" exec --user 1000 "$1" /x/greedy "$1" >"$out" 2>&1 </dev/null &
+	timeout -k 5 60 "$GARRISON" --root "$state" exec --user 1000 "$id" /x/greedy "$1" >"$out" 2>&1 </dev/null &
 	pid=$!
 	try 500 grep -q stopped "$out"
 	like "$1: the user is stopped" "$(cat "$out")" "^stopped by ($(expected "$1"))"
-	sentry=$(field "$state/$1/state.json" '["sentry"]["pid"]')
+	sentry=$(field "$state/$id/state.json" '["sentry"]["pid"]')
 	rss=$(rss_mib "$sentry")
 	if [ "$rss" -lt $rss_max_mib ]; then ok "$1: the sentry stays small"; else not_ok "$1: the sentry stays small" "$rss MiB"; fi
-	is "$1: root starts programs and reads files" "$(timeout -k 5 20 "$GARRISON" --root "$state" exec "$1" \
+	is "$1: root starts programs and reads files" "$(timeout -k 5 20 "$GARRISON" --root "$state" exec "$id" \
 		/bin/sh -c '(cat /etc/hostname | wc -l >/tmp/n) && ls / >/dev/null && for i in 1 2 3; do /bin/true || echo failed; done; echo fine' 2>&1 </dev/null)" fine
-	g delete --force "$1" >/dev/null 2>&1
+	g delete --force "$id" >/dev/null 2>&1
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	rm -rf "$work/disk/"*
