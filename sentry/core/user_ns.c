@@ -11,17 +11,14 @@
 /* The numbers of Linux's own first namespaces lie below. */
 static atomic_uint_fast64_t next_ino = 4026532000ULL;
 
-/* Bounds what a guest makes the sentry keep; Linux derives its own from the memory. */
-#define DEFAULT_LIMIT 1024
-
 static void user_ns_release(struct ns_common *ns);
 static const struct ns_kind user_kind = {"user", CLONE_NEWUSER, NS_COUNT_USER, user_ns_release};
 
 struct user_ns user_ns_first = {
     .ns = {.ref = {1}, .kind = &user_kind, .ino = 4026531837ULL},
     .lock = MUTEX_INIT(RANK_LEAF),
-    .limit = {DEFAULT_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT,
-	      DEFAULT_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT},
+    .limit = {NS_LIMIT_FIRST, NS_LIMIT_FIRST, NS_LIMIT_FIRST, NS_LIMIT_FIRST, NS_LIMIT_FIRST,
+	      NS_LIMIT_FIRST, NS_LIMIT_FIRST, NS_LIMIT_FIRST},
 };
 
 /* --- namespaces in general ------------------------------------------------------------------- */

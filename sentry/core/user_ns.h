@@ -44,6 +44,9 @@ struct user_ns {
 	atomic_int limit[NS_COUNTS], count[NS_COUNTS];
 };
 
+/* Of each kind, in the whole sandbox: bounds what guests make the sentry keep. */
+#define NS_LIMIT_FIRST 1024
+
 extern struct user_ns user_ns_first;
 
 static inline struct user_ns *user_ns_get(struct user_ns *ns)

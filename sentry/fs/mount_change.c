@@ -160,7 +160,7 @@ int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flag
 	if (!(flags & ATIME_FLAGS))
 		flags |= m->flags & ATIME_FLAGS;
 	if ((m->locked_flags & ~flags) ||
-	    (m->locked_atime && ((flags ^ m->flags) & ATIME_FLAGS & ~MS_STRICTATIME)))
+	    (m->locked_atime && ((flags ^ m->flags) & ATIME_FLAGS & ~MS_RELATIME)))
 		return finish(ns, -EPERM, &gone);
 	if ((flags & MS_RDONLY) && !(m->flags & MS_RDONLY) && atomic_load(&m->writers) > 0)
 		return finish(ns, -EBUSY, &gone);

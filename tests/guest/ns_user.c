@@ -210,6 +210,25 @@ static void ioctls(void)
 	result("setns", setns(uts, CLONE_NEWUTS));
 }
 
+static void limits(void)
+{
+	unshare(CLONE_NEWUSER);
+	put("/proc/self/setgroups", "deny");
+	put("/proc/self/uid_map", "0 12345 1");
+	put("/proc/self/gid_map", "0 12345 1");
+	cat("/proc/sys/user/max_uts_namespaces");
+	result("set", put("/proc/sys/user/max_uts_namespaces", "1"));
+	cat("/proc/sys/user/max_uts_namespaces");
+	result("one", unshare(CLONE_NEWUTS));
+	if (fork() == 0) {
+		result("two", unshare(CLONE_NEWUTS));
+		_exit(0);
+	}
+	wait(NULL);
+	result("others", unshare(CLONE_NEWIPC));
+	result("user", (put("/proc/sys/user/max_user_namespaces", "0"), unshare(CLONE_NEWUSER)));
+}
+
 static void in_chroot(void)
 {
 	result("chroot", chroot("/tmp"));
@@ -235,6 +254,7 @@ int main(void)
 	in_child("map by the parent", 0, mapped_by_parent);
 	in_child("depth", 1, nested);
 	in_child("ioctls", 1, ioctls);
+	in_child("limits", 1, limits);
 	in_child("chroot", 0, in_chroot);
 	in_child("flags", 1, bad_flags);
 	return 0;

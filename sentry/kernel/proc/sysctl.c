@@ -448,11 +448,67 @@ static const struct pseudo_entry net_table[] = {
     END,
 };
 
+/* --- limits of namespaces: of the reader's user namespace ------------------------------------------ */
+
+static const struct pseudo_ops ns_limit_ops;
+#define NS_LIMIT(kind)                                                                             \
+	{                                                                                          \
+		.name = "max_" #kind "_namespaces", .mode = S_IFREG | 0644, .ops = &ns_limit_ops   \
+	}
+
+/* In the order of enum ns_count. */
 static const struct pseudo_entry user_table[] = {
-    TEXT("max_mnt_namespaces", "96365\n"),
-    TEXT("max_user_namespaces", "0\n"),
-    END,
+    NS_LIMIT(user), NS_LIMIT(pid),    NS_LIMIT(uts),  NS_LIMIT(ipc), NS_LIMIT(net),
+    NS_LIMIT(mnt),  NS_LIMIT(cgroup), NS_LIMIT(time), END,
 };
+static_assert(ARRAY_SIZE(user_table) == NS_COUNTS + 1, "a file for each limit");
+
+static int ns_limit_show(struct pseudo_inode *p, struct text *out)
+{
+	struct task *t = task_current();
+
+	if (!t)
+		return -ENOENT;
+	text_printf(out, "%d\n",
+		    atomic_load(&t->cred->user_ns->limit[pseudo_entry_of(p) - user_table]));
+	return 0;
+}
+
+static bool may_limit(const struct task *t)
+{
+	return t && cred_ns_capable(t->cred, t->cred->user_ns, CAP_SYS_RESOURCE);
+}
+
+static ssize_t ns_limit_write(struct pseudo_inode *p, const char *text, size_t n)
+{
+	struct task *t = task_current();
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (!may_limit(t))
+		return -EPERM;
+	if (end == text || (*end && *end != '\n') || value < 0 || value > INT32_MAX)
+		return -EINVAL;
+	/* Those of the first bound what the sentry keeps. */
+	if (t->cred->user_ns == &user_ns_first)
+		value = min(value, (long)NS_LIMIT_FIRST);
+	atomic_store(&t->cred->user_ns->limit[pseudo_entry_of(p) - user_table], (int)value);
+	return (ssize_t)n;
+}
+
+/* They belong to whoever may set them in his own namespace. */
+static void ns_limit_refresh(struct pseudo_inode *p)
+{
+	struct task *t = task_current();
+
+	if (!may_limit(t))
+		return;
+	p->inode.uid = t->cred->fsuid;
+	p->inode.gid = t->cred->fsgid;
+}
+
+static const struct pseudo_ops ns_limit_ops = {
+    .show = ns_limit_show, .write = ns_limit_write, .refresh = ns_limit_refresh};
 
 static const struct pseudo_entry abi_table[] = {TEXT("vsyscall32", "0\n"), END};
 
