@@ -19,6 +19,7 @@
 #include "common/mem.h"
 #include "sentry/core/account.h"
 #include "sentry/fs/dentry.h"
+#include "sentry/fs/fdinfo.h"
 
 #define MAX_QUEUED 16384
 #define MAX_WATCHES 65536
@@ -350,6 +351,27 @@ static void inotify_release(struct file *f)
 	free(in);
 }
 
+/* The newest watch first. What Linux adds of a file handle is not here. */
+static size_t inotify_fdinfo(struct file *f, char *buf, size_t size)
+{
+	SCOPED_LOCK(&inotify_lock);
+	struct watch *w;
+	size_t len = 0;
+
+	list_for_each (w, &of(f)->watches, in_instance) {
+		int n = snprintf(buf + len, size - len,
+				 "inotify wd:%x ino:%llx sdev:%llx mask:%x ignored_mask:0\n", w->wd,
+				 (unsigned long long)w->inode->ino,
+				 (unsigned long long)w->inode->sb->dev,
+				 w->mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK));
+
+		if ((size_t)n >= size - len)
+			break;
+		len += (size_t)n;
+	}
+	return len;
+}
+
 static const struct file_ops inotify_ops = {
     .read = inotify_read,
     .seek = inotify_seek,
@@ -365,6 +387,7 @@ int inotify_new(const struct cred *cred, int flags, struct file **out)
 
 	if (!account_take(account_payer(), COUNT_INOTIFY_INSTANCES, 1, MAX_INSTANCES))
 		return -EMFILE;
+	fdinfo_register(&inotify_ops, inotify_fdinfo);
 	in = NEW(struct inotify);
 	in->payer = account_payer();
 	in->overflow = CHARGED_NEW(struct event);
@@ -421,7 +444,7 @@ static int new_watch_locked(struct inotify *in, struct inode *inode, uint32_t ma
 	w->inode = inode_get(inode);
 	w->mask = mask;
 	w->wd = in->next_wd++;
-	list_add_tail(&in->watches, &w->in_instance);
+	list_add(&in->watches, &w->in_instance);
 	list_add_tail(&inode->watches->watches, &w->in_inode);
 	list_add_tail(&all_watches, &w->all);
 	atomic_fetch_add(&inode->watch_count, 1);

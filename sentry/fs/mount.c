@@ -158,11 +158,13 @@ void mount_set_ns_locked(struct mount *m, struct mount_ns *ns)
 		if (at->ns) {
 			at->ns->count--;
 			list_del(&at->all);
+			mount_ns_changed(at->ns);
 		}
 		at->ns = ns;
 		if (ns) {
 			ns->count++;
 			list_mount_locked(at, ns);
+			mount_ns_changed(ns);
 		}
 	}
 }

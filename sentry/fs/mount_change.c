@@ -59,12 +59,10 @@ static int attach_locked(struct mount_ns *ns, struct mount *m, const struct path
 	return 0;
 }
 
-static int finish(struct mount_ns *ns, int err, struct list *gone)
+static int finish(int err, struct list *gone)
 {
 	mutex_unlock(&mount_lock);
 	mount_put_list(gone);
-	if (err == 0)
-		mount_ns_changed(ns);
 	return err;
 }
 
@@ -78,9 +76,9 @@ int mount_attach(struct mount_ns *ns, const struct path *at, struct superblock *
 	/* The same superblock twice on one place. */
 	if (at->mnt->sb == sb && is_mount_root(at)) {
 		list_add(&gone, &m->all);
-		return finish(ns, -EBUSY, &gone);
+		return finish(-EBUSY, &gone);
 	}
-	return finish(ns, attach_locked(ns, m, at, &gone), &gone);
+	return finish(attach_locked(ns, m, at, &gone), &gone);
 }
 
 /* Would a copy of this mount alone show what a locked one hides? */
@@ -100,13 +98,12 @@ int mount_bind(struct mount_ns *ns, const struct path *from, const struct path *
 
 	mutex_lock(&mount_lock);
 	if ((from->mnt->propagation & MS_UNBINDABLE) || (from->mnt->ns != ns && !from->mnt->loose))
-		return finish(ns, -EINVAL, &gone);
+		return finish(-EINVAL, &gone);
 	if (is_dir(from->dentry) != is_dir(at->dentry))
-		return finish(ns, -ENOTDIR, &gone);
+		return finish(-ENOTDIR, &gone);
 	if (!recursive && has_locked_below(from))
-		return finish(ns, -EINVAL, &gone);
-	return finish(ns,
-		      attach_locked(ns, mount_copy_tree_locked(from->mnt, from->dentry, recursive),
+		return finish(-EINVAL, &gone);
+	return finish(attach_locked(ns, mount_copy_tree_locked(from->mnt, from->dentry, recursive),
 				    at, &gone),
 		      &gone);
 }
@@ -138,6 +135,7 @@ static int move_locked(struct mount_ns *ns, const struct path *from, const struc
 		return err;
 	mount_unlink_locked(m);
 	mount_link_locked(m, at->mnt, at->dentry);
+	mount_ns_changed(ns);
 	return 0;
 }
 
@@ -146,7 +144,7 @@ int mount_move(struct mount_ns *ns, const struct path *from, const struct path *
 	struct list gone = LIST_INIT(gone);
 
 	mutex_lock(&mount_lock);
-	return finish(ns, move_locked(ns, from, at, &gone), &gone);
+	return finish(move_locked(ns, from, at, &gone), &gone);
 }
 
 int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flags)
@@ -156,16 +154,17 @@ int mount_remount(struct mount_ns *ns, const struct path *at, unsigned long flag
 
 	mutex_lock(&mount_lock);
 	if (m->ns != ns || !is_mount_root(at))
-		return finish(ns, -EINVAL, &gone);
+		return finish(-EINVAL, &gone);
 	if (!(flags & ATIME_FLAGS))
 		flags |= m->flags & ATIME_FLAGS;
 	if ((m->locked_flags & ~flags) ||
 	    (m->locked_atime && ((flags ^ m->flags) & ATIME_FLAGS & ~MS_RELATIME)))
-		return finish(ns, -EPERM, &gone);
+		return finish(-EPERM, &gone);
 	if ((flags & MS_RDONLY) && !(m->flags & MS_RDONLY) && atomic_load(&m->writers) > 0)
-		return finish(ns, -EBUSY, &gone);
+		return finish(-EBUSY, &gone);
 	atomic_store(&m->flags, flags & MOUNT_FLAGS);
-	return finish(ns, 0, &gone);
+	mount_ns_changed(ns);
+	return finish(0, &gone);
 }
 
 int mount_reconfigure(struct mount_ns *ns, const struct path *at, unsigned long flags,
@@ -195,10 +194,10 @@ int mount_propagation(struct mount_ns *ns, const struct path *at, unsigned long 
 		return -EINVAL;
 	mutex_lock(&mount_lock);
 	if (at->mnt->ns != ns || !is_mount_root(at))
-		return finish(ns, -EINVAL, &gone);
+		return finish(-EINVAL, &gone);
 	for (struct mount *m = at->mnt; m; m = recursive ? mount_next_in_tree(m, at->mnt) : NULL)
 		propagation_set_locked(m, type);
-	return finish(ns, 0, &gone);
+	return finish(0, &gone);
 }
 
 /* `at` itself is one of the references that a mount not in use has; the tree's is the other. */
@@ -235,7 +234,7 @@ int mount_umount(struct mount_ns *ns, const struct path *at, int flags)
 	if ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH)))
 		return -EINVAL;
 	mutex_lock(&mount_lock);
-	return finish(ns, umount_locked(ns, at, flags, &gone), &gone);
+	return finish(umount_locked(ns, at, flags, &gone), &gone);
 }
 
 /* Is `p` at or below `top`? */
@@ -278,6 +277,7 @@ static int pivot_locked(struct mount_ns *ns, const struct path *root, const stru
 	} else {
 		ns->root = new_mnt;
 	}
+	mount_ns_changed(ns);
 	return 0;
 }
 
@@ -313,5 +313,5 @@ int mount_pivot_root(struct mount_ns *ns, const struct path *root, const struct 
 	err = check_pivot(ns, root, new_root, put_old);
 	if (err == 0)
 		err = pivot_locked(ns, root, new_root, put_old);
-	return finish(ns, err, &gone);
+	return finish(err, &gone);
 }

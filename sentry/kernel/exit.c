@@ -320,6 +320,7 @@ static void account(struct process *p, struct task *t)
 	p->dead_usage.ru_minflt += (long)t->min_flt;
 	p->dead_usage.ru_nvcsw += (long)t->nvcsw;
 	p->dead_usage.ru_nivcsw += (long)t->nivcsw;
+	task_io_add(&p->dead_io, &t->io);
 }
 
 static void release_tid(struct container *c, struct task *t)

@@ -430,6 +430,45 @@ void process_times_locked(struct process *p, uint64_t *user, uint64_t *system)
 	}
 }
 
+static void count(atomic_ullong *to, unsigned long long n)
+{
+	/* Nobody else writes; others see one value or the other. */
+	atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+void task_count_read(struct task *t, long result)
+{
+	count(&t->io.syscr, 1);
+	if (result > 0)
+		count(&t->io.rchar, (unsigned long long)result);
+}
+
+void task_count_write(struct task *t, long result)
+{
+	count(&t->io.syscw, 1);
+	if (result > 0)
+		count(&t->io.wchar, (unsigned long long)result);
+}
+
+void task_io_add(struct task_io *to, const struct task_io *from)
+{
+	count(&to->rchar, atomic_load(&from->rchar));
+	count(&to->wchar, atomic_load(&from->wchar));
+	count(&to->syscr, atomic_load(&from->syscr));
+	count(&to->syscw, atomic_load(&from->syscw));
+}
+
+void process_io_locked(struct process *p, struct task_io *to)
+{
+	struct task *t;
+
+	mutex_assert_held(&tasklist);
+	task_io_add(to, &p->dead_io);
+	list_for_each (t, &p->threads, thread_node)
+		task_io_add(to, &t->io);
+}
+
 void process_times(struct process *p, uint64_t *user, uint64_t *system)
 {
 	SCOPED_LOCK(&tasklist);

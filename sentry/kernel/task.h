@@ -72,6 +72,12 @@ struct sighand {
 #define TRAP_EMU BIT(2)	    /* PTRACE_SYSEMU: seen, not run */
 #define TRAP_STEP BIT(3)    /* single-stepping: a syscall is one step */
 
+/* /proc/PID/io: bytes and calls of read(2), write(2) and their kin. A thread counts its own;
+ * others may read. */
+struct task_io {
+	atomic_ullong rchar, wchar, syscr, syscw;
+};
+
 struct task {
 	struct refcount ref;
 	struct guest_access access; /* how fs/ and net/ reach this caller's memory */
@@ -141,6 +147,7 @@ struct task {
 	uint64_t cpu_clock_start;	     /* what it showed when the task began */
 	uint64_t system_ns;		     /* the final value once its thread has gone */
 	uint64_t min_flt, nvcsw, nivcsw;
+	struct task_io io; /* own */
 	int nice, sched_policy, sched_priority;
 	uint64_t affinity[16]; /* 1024 CPUs */
 	uint64_t timer_slack;
@@ -205,6 +212,7 @@ struct process {
 	struct posix_timers *timers; /* kernel/posix_timer.c; itimers too */
 	/* of dead threads and of reaped children; tasklist */
 	struct rusage dead_usage, child_usage;
+	struct task_io dead_io; /* both together, as Linux counts it */
 	uint64_t start_time;
 	int oom_score_adj;
 	atomic_uint membarrier; /* MEMBARRIER_CMD_REGISTER_* made */
@@ -294,6 +302,12 @@ void task_set_comm(struct task *t, const char *comm);
 /* CPU time so far, in ns: of a task; of a process with its dead threads. Any thread. */
 void task_times(struct task *t, uint64_t *user, uint64_t *system);
 void process_times(struct process *p, uint64_t *user, uint64_t *system);
+/* Counts a call of the calling thread; its result in bytes, or -errno. */
+void task_count_read(struct task *t, long result);
+void task_count_write(struct task *t, long result);
+void task_io_add(struct task_io *to, const struct task_io *from);
+/* Adds what the process's threads, dead ones and reaped children have done; under tasklist. */
+void process_io_locked(struct process *p, struct task_io *to);
 int process_count_threads(struct process *p);
 /* How many tasks a container has (sysinfo, /proc/loadavg). */
 int container_count_tasks(struct container *c);

@@ -165,6 +165,7 @@ static bool try_zombie(struct task *t, const struct wait_request *req, struct pr
 	if (req->options & WNOWAIT)
 		return true;
 	rusage_add(&me->child_usage, &out->usage);
+	process_io_locked(p, &me->dead_io);
 	process_reap_locked(p);
 	return true;
 }

@@ -289,6 +289,10 @@ static long on_fd(struct task *t, int fd, struct rw *rw, rw_fn *fn)
 	rw->t = t;
 	rw->f = f;
 	r = fn(rw);
+	if (fn == rw_read)
+		task_count_read(t, r);
+	else
+		task_count_write(t, r);
 	file_put(f);
 	return r;
 }

@@ -45,6 +45,8 @@ static ssize_t copy_data(struct copy *c)
 			break;
 	}
 	free(buf);
+	task_count_read(c->t, (long)done);
+	task_count_write(c->t, (long)done);
 	return done > 0 ? (ssize_t)done : r;
 }
 

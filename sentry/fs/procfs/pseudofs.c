@@ -1,12 +1,14 @@
 #include "sentry/fs/procfs/pseudofs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/mem.h"
 #include "sentry/core/account.h"
+#include "sentry/fs/mount.h"
 
 #define WRITE_MAX (64UL << 10)
 
@@ -19,6 +21,8 @@ struct pseudo_file {
 	struct text text;
 	struct account *payer; /* of the text */
 	bool filled;
+	struct mount_ns *mounts; /* immutable; owned; NULL: the text is not about mounts */
+	atomic_uint_fast64_t seen_event;
 };
 
 static struct pseudo_file *pseudo_file_of(struct file *f)
@@ -96,6 +100,8 @@ void pseudo_file_release(struct file *f)
 
 	file_fini(f);
 	account_uncharge(pf->payer, pf->text.room);
+	if (pf->mounts)
+		mount_ns_put(pf->mounts);
 	text_fini(&pf->text);
 	mutex_destroy(&pf->lock);
 	free(pf);
@@ -109,9 +115,22 @@ static off_t pseudo_seek(struct file *f, off_t offset, int whence)
 	return file_seek_generic(f, offset, whence);
 }
 
+static uint32_t pseudo_poll(struct file *f)
+{
+	struct pseudo_file *pf = pseudo_file_of(f);
+	uint64_t now;
+
+	if (!pf->mounts)
+		return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+	now = mount_ns_event(pf->mounts);
+	return POLLIN | POLLRDNORM |
+	       (atomic_exchange(&pf->seen_event, now) != now ? POLLERR | POLLPRI : 0);
+}
+
 static const struct file_ops text_ops = {.read = pseudo_read,
 					 .write = pseudo_write,
 					 .seek = pseudo_seek,
+					 .poll = pseudo_poll,
 					 .release = pseudo_file_release};
 
 static int pseudo_readdir(struct file *f, struct dirent_sink *sink)
@@ -136,6 +155,7 @@ static int pseudo_open(struct inode *inode, const struct path *path, const struc
 		       int flags, struct file **out)
 {
 	struct pseudo_inode *p = pseudo_inode_of(inode);
+	struct mount_ns *mounts = NULL;
 	struct pseudo_file *pf;
 
 	if (p->ops->open) {
@@ -144,10 +164,20 @@ static int pseudo_open(struct inode *inode, const struct path *path, const struc
 		if (r < 0)
 			return r;
 	}
+	if (p->ops->mounts) {
+		mounts = p->ops->mounts(p);
+		if (!mounts)
+			return -EINVAL;
+	}
 	pf = NEW(struct pseudo_file);
 	mutex_init(&pf->lock, RANK_LEAF);
 	file_init(&pf->file, choose_file_ops(p), inode, path, cred, flags);
 	pf->file.caps = FILE_CAN_SEEK;
+	if (mounts) {
+		pf->mounts = mounts;
+		pf->file.wq = mount_ns_waitq(mounts);
+		atomic_init(&pf->seen_event, mount_ns_event(mounts));
+	}
 	*out = &pf->file;
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 
+struct mount_ns;
 struct pseudo_inode;
 
 struct pseudo_ops {
@@ -27,6 +28,9 @@ struct pseudo_ops {
 	 * bytes taken or -errno; NULL: -EIO, as for a file that cannot be written. */
 	int (*show)(struct pseudo_inode *p, struct text *out);
 	ssize_t (*write)(struct pseudo_inode *p, const char *text, size_t n);
+	/* Texts about the mounts of a namespace (given owned; NULL: there is none): poll tells each
+	 * open file once of a change. */
+	struct mount_ns *(*mounts)(struct pseudo_inode *p);
 	/* Files that are not text (/proc/PID/mem): instead of show and write. */
 	const struct file_ops *file_ops;
 	/* May this be opened? By the calling task. NULL: yes, if its mode allows. */

@@ -295,8 +295,19 @@ ssize_t proc_write_timerslack(const struct proc_subject *s, const char *text, si
 /* Nothing is counted per process yet: the fields are there, their values are not. */
 int proc_show_io(const struct proc_subject *s, struct text *out)
 {
-	text_puts(out, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n"
-		       "cancelled_write_bytes: 0\n");
+	struct task_io io = {0};
+
+	mutex_lock(&tasklist);
+	if (s->whole)
+		process_io_locked(s->p, &io);
+	else
+		task_io_add(&io, &s->t->io);
+	mutex_unlock(&tasklist);
+	text_printf(out, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n",
+		    atomic_load(&io.rchar), atomic_load(&io.wchar), atomic_load(&io.syscr),
+		    atomic_load(&io.syscw));
+	/* What reaches a disk only the host knows. */
+	text_puts(out, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 	return 0;
 }
 

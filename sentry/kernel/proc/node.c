@@ -165,6 +165,34 @@ static const struct pseudo_ops file_ops = {
     .release = proc_node_release,
 };
 
+static struct mount_ns *subject_mounts(struct pseudo_inode *p)
+{
+	struct mount_ns *mounts = NULL;
+	struct fs_context *fs;
+	struct proc_subject s;
+
+	if (proc_subject_get(proc_node_of(p), &s) < 0)
+		return NULL;
+	fs = task_get_fs(s.t);
+	if (fs) {
+		mutex_lock(&fs->lock);
+		mounts = mount_ns_get(fs->mounts);
+		mutex_unlock(&fs->lock);
+		fs_context_put(fs);
+	}
+	proc_subject_put(&s);
+	return mounts;
+}
+
+static const struct pseudo_ops mounts_ops = {
+    .show = entry_show,
+    .write = entry_write,
+    .open = entry_open,
+    .mounts = subject_mounts,
+    .refresh = proc_node_refresh,
+    .release = proc_node_release,
+};
+
 /* --- tables ------------------------------------------------------------------------------- */
 
 static unsigned int place_of(const struct proc_node *n)
@@ -240,9 +268,9 @@ static const struct proc_entry process_table[] = {
     {"cwd", S_IFLNK | 0777, PROC_ANY, .ops = &proc_link_ops, .target = proc_cwd_target},
     {"root", S_IFLNK | 0777, PROC_ANY, .ops = &proc_link_ops, .target = proc_root_target},
     {"exe", S_IFLNK | 0777, PROC_ANY, .ops = &proc_link_ops, .target = proc_exe_target},
-    {"mounts", REG | 0444, PROC_ANY, proc_show_mounts},
-    {"mountinfo", REG | 0444, PROC_ANY, proc_show_mountinfo},
-    {"mountstats", REG | 0400, PROC_IN_PROCESS, proc_show_mountstats},
+    {"mounts", REG | 0444, PROC_ANY, proc_show_mounts, .ops = &mounts_ops},
+    {"mountinfo", REG | 0444, PROC_ANY, proc_show_mountinfo, .ops = &mounts_ops},
+    {"mountstats", REG | 0400, PROC_IN_PROCESS, proc_show_mountstats, .ops = &mounts_ops},
     {"clear_refs", REG | 0200, PROC_IN_PROCESS, NULL, proc_write_accepted},
     {"smaps", REG | 0444, PROC_ANY | PROC_PRIVATE, proc_show_smaps},
     {"smaps_rollup", REG | 0444, PROC_ANY | PROC_PRIVATE, proc_show_smaps_rollup},
