@@ -4,6 +4,7 @@
 #include "sentry/fs/devfs/mem_devices.h"
 #include "sentry/fs/epoll.h"
 #include "sentry/fs/memfd.h"
+#include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/parts.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -28,6 +29,7 @@ void boot_parts(void)
 {
 	fs_parts_register(&file_kinds);
 	tmpfs_init();
+	overlay_init();
 	devices_init();
 	procfs_init();
 	sysfs_init();

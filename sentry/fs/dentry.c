@@ -325,6 +325,8 @@ int dentry_lookup_locked(struct dentry *parent, const char *name, size_t len, st
 
 	if (!d)
 		return lookup_new(parent, name, len, out);
+	if (atomic_load(&parent->inode->names_change))
+		return lookup_stale(parent, d, out);
 	ok = sops && sops->revalidate ? sops->revalidate(parent->inode, name, len, d->inode) : 1;
 	if (ok == 0)
 		return lookup_stale(parent, d, out);

@@ -142,6 +142,9 @@ struct inode {
 	 * changes. Not used where the superblock has SB_NO_CACHE or revalidate. */
 	char *_Atomic link_target;
 	atomic_bool dead; /* a directory that was removed: no new names */
+	/* A directory whose names an overlay above changes past the dentry cache: what is cached
+	 * below it is looked up again. */
+	atomic_bool names_change;
 	/* No file capabilities, as somebody who looked found: spares the writers that. Set and
 	 * cleared under data_lock. */
 	atomic_bool no_capability;
@@ -234,6 +237,9 @@ struct fs_type {
 	/* cred: of who mounts, NULL at boot: its identities own what is made. */
 	int (*mount)(const char *source, const char *data, const struct cred *cred,
 		     struct superblock **out);
+	/* Instead of mount: one whose options name paths, which env resolves. */
+	int (*mount_paths)(const struct walk_env *env, const char *source, const char *data,
+			   struct superblock **out);
 };
 /* At start, single-threaded; t is borrowed for ever. */
 void fs_type_register(const struct fs_type *t);

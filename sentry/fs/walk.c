@@ -299,7 +299,8 @@ static int lookup_unlocked(struct walk *w, const char *name, size_t len, struct 
 
 static bool must_ask(const struct dentry *dir)
 {
-	return dir->sb->ops && dir->sb->ops->revalidate;
+	return (dir->sb->ops && dir->sb->ops->revalidate) ||
+	       atomic_load_explicit(&dir->inode->names_change, memory_order_relaxed);
 }
 
 /* A child found by the file system: follows it or moves there. Takes the reference. */

@@ -62,6 +62,19 @@ static struct user_ns *owner_of_new(struct task *t, const char *type)
 	return t->cred->user_ns;
 }
 
+static int mount_by_paths(struct task *t, const struct fs_type *fs, const char *source,
+			  const char *data, struct superblock **out)
+{
+	struct task_walk walk;
+	struct walk_env env;
+	int err;
+
+	task_walk_begin(t, &walk, &env);
+	err = fs->mount_paths(&env, source, data, out);
+	task_walk_end(&walk);
+	return err;
+}
+
 static int mount_new_fs(struct task *t, const char *source, const char *type, const char *data,
 			const struct path *at, unsigned long flags)
 {
@@ -79,7 +92,11 @@ static int mount_new_fs(struct task *t, const char *source, const char *type, co
 		return -EPERM;
 	if (!mount_may_show(t->fs->mounts, type, &flags))
 		return -EPERM;
-	err = fs->mount(source, data, t->cred, &sb);
+	/* The trees of such a type are opened with full rights over all users. */
+	if (fs->mount_paths && !task_capable(t, CAP_SYS_ADMIN))
+		return -EPERM;
+	err = fs->mount_paths ? mount_by_paths(t, fs, source, data, &sb)
+			      : fs->mount(source, data, t->cred, &sb);
 	if (err < 0)
 		return err;
 	if (!sb->active)

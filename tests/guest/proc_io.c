@@ -24,8 +24,8 @@ static struct io get(const char *path)
 
 	io.length = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	sscanf(text, "rchar: %ld wchar: %ld syscr: %ld syscw: %ld", &io.rchar, &io.wchar,
-	       &io.syscr, &io.syscw);
+	sscanf(text, "rchar: %ld wchar: %ld syscr: %ld syscw: %ld", &io.rchar, &io.wchar, &io.syscr,
+	       &io.syscw);
 	return io;
 }
 

@@ -112,10 +112,15 @@ static struct overlay_inode *find_lower_locked(struct overlay_sb *ov, const stru
 	return oi;
 }
 
+static uint64_t upper_number(const struct overlay_sb *ov, uint64_t ino)
+{
+	return ino | (uint64_t)ov->level << OVERLAY_INO_SHIFT;
+}
+
 uint64_t overlay_upper_ino(struct overlay_sb *ov, uint64_t ino)
 {
 	struct overlay_inode *oi;
-	uint64_t shown = ino | OVERLAY_UPPER_INO;
+	uint64_t shown = upper_number(ov, ino);
 
 	SCOPED_LOCK(&ov->table_lock);
 	for (oi = ov->by_upper ? *upper_bucket(ov, ino) : NULL; oi; oi = oi->next_upper)
@@ -301,6 +306,8 @@ static ssize_t overlay_xattr_get(struct inode *inode, const char *name, void *va
 	struct lock_layer layer;
 	ssize_t n = -EOPNOTSUPP;
 
+	if (is_private_xattr(name) && overlay_sb(inode)->persistent)
+		return n;
 	lock_layer_enter(&layer);
 	if (real->ops->xattr)
 		n = real->ops->xattr->get(real, name, value, size);
@@ -308,6 +315,21 @@ static ssize_t overlay_xattr_get(struct inode *inode, const char *name, void *va
 	return n;
 }
 
+static ssize_t without_private(char *list, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0, len; at < n; at += len) {
+		len = strnlen(list + at, n - at - 1) + 1;
+		if (is_private_xattr(list + at))
+			continue;
+		memmove(list + kept, list + at, len);
+		kept += len;
+	}
+	return (ssize_t)kept;
+}
+
+/* The length alone (size 0) counts the private ones too, which is never too little. */
 static ssize_t overlay_xattr_list(struct inode *inode, char *list, size_t size)
 {
 	struct inode *real = real_of(overlay_inode(inode));
@@ -318,7 +340,8 @@ static ssize_t overlay_xattr_list(struct inode *inode, char *list, size_t size)
 	if (real->ops->xattr)
 		n = real->ops->xattr->list(real, list, size);
 	lock_layer_leave(&layer);
-	return n;
+	return n > 0 && size && overlay_sb(inode)->persistent ? without_private(list, (size_t)n)
+							      : n;
 }
 
 static int change_xattr(struct inode *upper, const char *name, const void *value, size_t size,
@@ -339,6 +362,8 @@ static int copy_up_and_change(struct inode *inode, const char *name, const void 
 	struct overlay_section s;
 	int err;
 
+	if (is_private_xattr(name) && overlay_sb(inode)->persistent)
+		return -EOPNOTSUPP;
 	section_begin(&s, overlay_sb(inode));
 	err = copy_up(&s, oi, UINT64_MAX);
 	if (!err)
@@ -373,7 +398,7 @@ static int inode_new(struct overlay_sb *ov, struct inode *lower, struct inode *u
 	struct inode *real = upper ? upper : lower;
 	struct overlay_inode *oi;
 	struct kstat st;
-	uint64_t ino = lower ? lower->ino : upper->ino | OVERLAY_UPPER_INO;
+	uint64_t ino = lower ? lower->ino : upper_number(ov, upper->ino);
 	int err = real_stat(real, &st);
 
 	if (err)
@@ -409,7 +434,7 @@ int overlay_iget(struct overlay_section *s, struct overlay_inode *parent, const 
 	mutex_unlock(&ov->table_lock);
 	if (!oi) {
 		err = inode_new(ov, lower, upper, &oi);
-		if (!err && upper)
+		if (!err && upper && !ov->persistent)
 			overlay_pin(oi);
 		if (!err)
 			lower = upper = NULL; /* they are the inode's now */

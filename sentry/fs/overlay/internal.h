@@ -15,6 +15,13 @@
  * directories of the lower tree can be renamed. The price is memory for each
  * changed file, which an upper tree in memory needs anyway.
  *
+ * An overlay that a guest mounts is different (overlay_sb.persistent): its upper
+ * tree may have a past and has a future. There, directories that hide what lies
+ * below carry Linux's attribute, those with a lower part are not renamed (EXDEV,
+ * as with redirect_dir=off), and only what was copied up is pinned. Several lower
+ * trees are overlays upon each other that nobody writes to. Guests may look at
+ * the trees meanwhile: the directories that we change are marked (names_change).
+ *
  * Locks. fs/ holds dir_lock and data_lock of overlay inodes around our ops.
  * overlay_sb.lock serialises everything that changes either the upper tree or an
  * inode's place in it; it comes after those. The two trees below are a world of
@@ -32,7 +39,8 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/locks.h"
 
-#define OVERLAY_UPPER_INO (1ULL << 48) /* keeps the two trees' inode numbers apart */
+/* Keeps the inode numbers of the trees apart: the bits from here on say whose it is. */
+#define OVERLAY_INO_SHIFT 48
 
 struct overlay_inode {
 	struct inode inode;
@@ -52,7 +60,12 @@ struct overlay_inode {
 
 struct overlay_sb {
 	struct superblock sb;
-	struct cred *cred;	     /* immutable: with which the trees are opened */
+	struct cred *cred; /* immutable: with which the trees are opened */
+	/* immutable: the upper tree was there before and remains afterwards, so it has to hold
+	 * everything that there is to know */
+	bool persistent;
+	unsigned int level;	     /* immutable: overlays below this one, plus 1 */
+	char *options;		     /* immutable; owned; as mount(2) got them, or NULL */
 	struct inode *upper_root;    /* immutable; owned */
 	struct superblock *lower_sb; /* immutable; owned */
 	struct mutex lock;	     /* RANK_OBJECT */
@@ -97,6 +110,11 @@ int real_rename(struct inode *old_dir, const char *old_name, size_t old_len, str
 int real_stat(struct inode *inode, struct kstat *st);
 int real_setattr(struct inode *inode, const struct iattr *attr);
 int real_open(struct overlay_sb *ov, struct inode *inode, int flags, struct file **out);
+/* An overlay's own notes, which are nobody else's business. */
+bool is_private_xattr(const char *name);
+/* Directories that hide what lies below: an extended attribute of a persistent upper tree. */
+bool is_opaque(const struct overlay_sb *ov, struct inode *upper);
+int set_opaque(const struct overlay_sb *ov, struct inode *upper) MUST_CHECK;
 /* Copies extended attributes; what the upper tree cannot hold is left out. */
 void real_copy_xattrs(struct inode *from, struct inode *to);
 bool is_whiteout(const struct inode *inode);
@@ -136,6 +154,17 @@ bool overlay_knows_upper(struct overlay_sb *ov, const struct inode *upper);
 void overlay_unpin_all(struct overlay_sb *ov);
 /* Takes size, times, ... over from the real inode; data_lock of oi held. */
 int overlay_refresh_locked(struct overlay_inode *oi);
+
+/* ------------------------------------------------------------ mount.c */
+
+/* Overlays upon overlays: each is a few frames on the stack. */
+#define OVERLAY_LEVELS_MAX 40
+
+/* One over the other; both borrowed. */
+int overlay_join(struct inode *lower, struct inode *upper, bool persistent,
+		 struct superblock **out) MUST_CHECK;
+/* What /proc/mounts shows; before the first mount. */
+void overlay_set_options(struct superblock *sb, const char *source, const char *options);
 
 /* ------------------------------------------------------------ copy_up.c */
 

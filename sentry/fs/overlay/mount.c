@@ -44,16 +44,26 @@ static void overlay_sb_release(struct superblock *sb)
 	cred_put(ov->cred);
 	free(ov->by_lower);
 	free(ov->by_upper);
+	free(ov->options);
 	mutex_destroy(&ov->lock);
 	mutex_destroy(&ov->table_lock);
 	superblock_fini(sb);
 	free(ov);
 }
 
+static void overlay_show_options(struct superblock *sb, char *buf, size_t size)
+{
+	const struct overlay_sb *ov = container_of(sb, struct overlay_sb, sb);
+
+	if (ov->options)
+		snprintf(buf, size, "%s", ov->options);
+}
+
 static const struct sb_ops overlay_sb_ops = {
     .statfs = overlay_statfs,
     .sync = overlay_sync,
     .shutdown = overlay_shutdown,
+    .show_options = overlay_show_options,
     .release = overlay_sb_release,
 };
 
@@ -80,7 +90,7 @@ static int make_root(struct overlay_sb *ov, struct inode *lower)
 {
 	struct overlay_section s;
 	struct overlay_inode *root;
-	int err = copy_root_attributes(lower, ov->upper_root);
+	int err = ov->persistent ? 0 : copy_root_attributes(lower, ov->upper_root);
 
 	if (err)
 		return err;
@@ -94,24 +104,49 @@ static int make_root(struct overlay_sb *ov, struct inode *lower)
 	return 0;
 }
 
-int overlay_mount(struct superblock *lower, struct superblock *upper, struct superblock **out)
+static unsigned int level_of(const struct superblock *sb)
 {
-	struct overlay_sb *ov = NEW(struct overlay_sb);
+	return sb->ops == &overlay_sb_ops ? container_of(sb, struct overlay_sb, sb)->level : 0;
+}
+
+int overlay_join(struct inode *lower, struct inode *upper, bool persistent, struct superblock **out)
+{
+	unsigned int below = max(level_of(lower->sb), level_of(upper->sb));
+	struct overlay_sb *ov;
 	int err;
 
+	if (below >= OVERLAY_LEVELS_MAX)
+		return -EINVAL;
+	ov = NEW(struct overlay_sb);
 	superblock_init(&ov->sb, &overlay_sb_ops, "overlay", "overlay");
 	mutex_init(&ov->lock, RANK_OBJECT);
 	mutex_init(&ov->table_lock, RANK_LEAF);
+	ov->persistent = persistent;
+	ov->level = below + 1;
 	ov->cred = cred_new_root(CAPSET_ALL);
-	ov->upper_root = inode_get(upper->root->inode);
-	ov->lower_sb = superblock_get(lower);
-	err = make_root(ov, lower->root->inode);
+	ov->upper_root = inode_get(upper);
+	ov->lower_sb = superblock_get(lower->sb);
+	err = make_root(ov, lower);
 	if (err) {
 		superblock_put(&ov->sb);
 		return err;
 	}
-	superblock_activate(lower); /* until shutdown */
-	superblock_activate(upper);
+	superblock_activate(lower->sb); /* until shutdown */
+	superblock_activate(upper->sb);
 	*out = &ov->sb;
 	return 0;
+}
+
+void overlay_set_options(struct superblock *sb, const char *source, const char *options)
+{
+	struct overlay_sb *ov = container_of(sb, struct overlay_sb, sb);
+
+	free(sb->source);
+	sb->source = xstrdup(source && *source ? source : "none");
+	ov->options = xstrdup(options);
+}
+
+int overlay_mount(struct superblock *lower, struct superblock *upper, struct superblock **out)
+{
+	return overlay_join(lower->root->inode, upper->root->inode, false, out);
 }

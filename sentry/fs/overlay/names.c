@@ -65,7 +65,8 @@ static int lookup_decide(struct overlay_inode *dir, const char *name, size_t len
 	if (!err && !upper && !lower)
 		err = -ENOENT;
 	if (!err) {
-		if (upper && lower && (!S_ISDIR(upper->mode) || !S_ISDIR(lower->mode))) {
+		if (upper && lower &&
+		    (!S_ISDIR(upper->mode) || !S_ISDIR(lower->mode) || is_opaque(ov, upper))) {
 			section_drop(&s, lower);
 			lower = NULL;
 		}
@@ -173,6 +174,7 @@ static int at_free_name(struct overlay_section *s, struct overlay_inode *dir, co
 }
 
 struct making {
+	const struct overlay_sb *ov;
 	const struct new_inode *new;
 	struct inode *made;
 };
@@ -184,18 +186,35 @@ static int make_inode(struct inode *updir, const char *name, size_t len, void *a
 	return real_create(updir, name, len, m->new, &m->made);
 }
 
+/* A directory in a persistent upper tree: what was there before must not shine through. */
+static int make_opaque_dir(struct inode *updir, const char *name, size_t len, void *arg)
+{
+	struct making *m = arg;
+	int err = make_inode(updir, name, len, arg);
+
+	if (err)
+		return err;
+	err = set_opaque(m->ov, m->made);
+	if (err) {
+		(void)!real_remove(updir, name, len, m->made);
+		inode_put(m->made);
+	}
+	return err;
+}
+
 int overlay_create(struct inode *dir, const char *name, size_t len, const struct new_inode *new,
 		   struct inode **out)
 {
 	struct overlay_inode *d = overlay_inode(dir), *oi = NULL;
-	struct making m = {.new = new};
+	struct making m = {.ov = overlay_sb(dir), .new = new};
+	bool may_hide = S_ISDIR(new->mode) && d->lower && m.ov->persistent;
 	struct overlay_section s;
 	int err;
 
 	if (S_ISCHR(new->mode) && new->rdev == 0)
 		return -EPERM; /* it would be a whiteout */
 	section_begin(&s, overlay_sb(dir));
-	err = at_free_name(&s, d, name, len, make_inode, &m);
+	err = at_free_name(&s, d, name, len, may_hide ? make_opaque_dir : make_inode, &m);
 	if (!err)
 		err = overlay_iget(&s, d, name, len, NULL, m.made, &oi);
 	section_end(&s);
@@ -362,11 +381,30 @@ struct renaming {
 	unsigned int flags;
 };
 
+/* A directory that goes to `name` in `dir` of a persistent overlay must bring all it has with it,
+ * and hide what it does not have. */
+static int may_move(const struct overlay_inode *oi, struct overlay_inode *dir, const char *name,
+		    size_t len)
+{
+	int below;
+
+	if (!overlay_sb(&oi->inode)->persistent || !S_ISDIR(oi->inode.mode))
+		return 0;
+	if (oi->lower)
+		return -EXDEV;
+	below = lower_has(dir, name, len);
+	return below > 0 ? set_opaque(overlay_sb(&oi->inode), upper_of(oi)) : below;
+}
+
 /* The upper trees of everything involved exist after this. */
 static int rename_prepare(struct renaming *r)
 {
-	int err = copy_up(&r->s, r->moved, UINT64_MAX);
+	int err = may_move(r->moved, r->to_dir, r->to, r->to_len);
 
+	if (!err && r->flags & RENAME_EXCHANGE)
+		err = may_move(r->replaced, r->from_dir, r->from, r->from_len);
+	if (!err)
+		err = copy_up(&r->s, r->moved, UINT64_MAX);
 	if (!err)
 		err = copy_up(&r->s, r->from_dir, 0);
 	if (!err)

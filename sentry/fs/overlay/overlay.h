@@ -12,4 +12,7 @@
 int overlay_mount(struct superblock *lower, struct superblock *upper,
 		  struct superblock **out) MUST_CHECK;
 
+/* At start, single-threaded: the type "overlay" for mount(2), with lowerdir, upperdir, workdir. */
+void overlay_init(void);
+
 #endif

@@ -39,24 +39,39 @@ int real_lookup(struct inode *dir, const char *name, size_t len, struct inode **
 	return dir->ops->lookup ? dir->ops->lookup(dir, name, len, out) : -ENOTDIR;
 }
 
+/* Before a change; under dir_lock. */
+static void will_change(struct inode *dir)
+{
+	atomic_store(&dir->names_change, true);
+}
+
 int real_create(struct inode *dir, const char *name, size_t len, const struct new_inode *new,
 		struct inode **out)
 {
 	SCOPED_LOCK(&dir->dir_lock);
+	will_change(dir);
 	return dir->ops->create ? dir->ops->create(dir, name, len, new, out) : -EROFS;
 }
 
 int real_link(struct inode *dir, const char *name, size_t len, struct inode *target)
 {
 	SCOPED_LOCK(&dir->dir_lock);
+	will_change(dir);
 	return dir->ops->link ? dir->ops->link(dir, name, len, target) : -EPERM;
 }
 
 int real_remove(struct inode *dir, const char *name, size_t len, struct inode *victim)
 {
 	SCOPED_LOCK(&dir->dir_lock);
-	return S_ISDIR(victim->mode) ? dir->ops->rmdir(dir, name, len, victim)
-				     : dir->ops->unlink(dir, name, len, victim);
+	int err;
+
+	will_change(dir);
+	if (!S_ISDIR(victim->mode))
+		return dir->ops->unlink(dir, name, len, victim);
+	err = dir->ops->rmdir(dir, name, len, victim);
+	if (!err)
+		atomic_store(&victim->dead, true);
+	return err;
 }
 
 int real_rename(struct inode *old_dir, const char *old_name, size_t old_len, struct inode *new_dir,
@@ -71,6 +86,8 @@ int real_rename(struct inode *old_dir, const char *old_name, size_t old_len, str
 	if (old_dir != new_dir)
 		mutex_lock(tree);
 	mutex_lock_pair(&old_dir->dir_lock, &new_dir->dir_lock);
+	will_change(old_dir);
+	will_change(new_dir);
 	err = old_dir->ops->rename(old_dir, old_name, old_len, new_dir, new_name, new_len, moved,
 				   replaced, flags);
 	mutex_unlock_pair(&old_dir->dir_lock, &new_dir->dir_lock);
@@ -102,6 +119,41 @@ int real_open(struct overlay_sb *ov, struct inode *inode, int flags, struct file
 	return inode->ops->open(inode, &nowhere, ov->cred, flags, out);
 }
 
+static const char *opaque_name(const struct inode *upper)
+{
+	/* Files of the host have no trusted.*; then it is as with Linux's option userxattr. */
+	return strcmp(upper->sb->type, "tmpfs") ? "user.overlay.opaque" : "trusted.overlay.opaque";
+}
+
+bool is_private_xattr(const char *name)
+{
+	return !strncmp(name, "trusted.overlay.", 16) || !strncmp(name, "user.overlay.", 13);
+}
+
+bool is_opaque(const struct overlay_sb *ov, struct inode *upper)
+{
+	static const char *const names[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
+	char value[2];
+
+	if (!ov->persistent || !S_ISDIR(upper->mode) || !upper->ops->xattr)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (upper->ops->xattr->get(upper, names[i], value, sizeof(value)) == 1 &&
+		    *value == 'y')
+			return true;
+	return false;
+}
+
+int set_opaque(const struct overlay_sb *ov, struct inode *upper)
+{
+	if (!ov->persistent)
+		return 0;
+	if (!upper->ops->xattr)
+		return -EIO;
+	SCOPED_LOCK(&upper->data_lock);
+	return upper->ops->xattr->set(upper, opaque_name(upper), "y", 1, 0) < 0 ? -EIO : 0;
+}
+
 static void copy_xattr(struct inode *from, struct inode *to, const char *name)
 {
 	ssize_t n = from->ops->xattr->get(from, name, NULL, 0);
@@ -130,5 +182,6 @@ void real_copy_xattrs(struct inode *from, struct inode *to)
 		return;
 	n = from->ops->xattr->list(from, list, (size_t)n);
 	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(list + i) + 1)
-		copy_xattr(from, to, list + i);
+		if (!is_private_xattr(list + i))
+			copy_xattr(from, to, list + i);
 }
