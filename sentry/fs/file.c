@@ -164,11 +164,10 @@ off_t file_seek_generic(struct file *f, off_t offset, int whence)
 	case SEEK_SET:
 		return file_set_pos(f, offset);
 	case SEEK_CUR:
-		return __builtin_add_overflow(f->pos, offset, &sum) ? -EOVERFLOW
+		return __builtin_add_overflow(f->pos, offset, &sum) ? -EINVAL
 								    : file_set_pos(f, sum);
 	case SEEK_END:
-		return __builtin_add_overflow(size, offset, &sum) ? -EOVERFLOW
-								  : file_set_pos(f, sum);
+		return __builtin_add_overflow(size, offset, &sum) ? -EINVAL : file_set_pos(f, sum);
 	case SEEK_DATA:
 		return offset < 0 || offset >= size ? -ENXIO : file_set_pos(f, offset);
 	case SEEK_HOLE:

@@ -35,15 +35,22 @@ static void put_escaped(FILE *out, const char *s)
 			fputc(*s, out);
 }
 
-static void put_super_options(FILE *out, struct superblock *sb)
+/* A guest may have chosen them. */
+static void put_own_options(FILE *out, struct superblock *sb)
 {
-	char buf[512] = "";
+	char buf[PATH_MAX + 64] = "";
 
-	fputs(sb->flags & SB_RDONLY ? "ro" : "rw", out);
 	if (sb->ops && sb->ops->show_options)
 		sb->ops->show_options(sb, buf, sizeof(buf));
-	if (*buf)
-		fprintf(out, "%s%s", *buf == ',' ? "" : ",", buf);
+	if (*buf && *buf != ',')
+		fputc(',', out);
+	put_escaped(out, buf);
+}
+
+static void put_super_options(FILE *out, struct superblock *sb)
+{
+	fputs(sb->flags & SB_RDONLY ? "ro" : "rw", out);
+	put_own_options(out, sb);
 }
 
 static void put_propagation(FILE *out, const struct mount *m)
@@ -84,17 +91,12 @@ static void put_info(FILE *out, struct mount *m, const char *place, char *buf)
 
 static void put_line(FILE *out, struct mount *m, const char *place)
 {
-	char options[512] = "";
-
 	put_escaped(out, m->sb->source);
 	fputc(' ', out);
 	put_escaped(out, place);
 	fprintf(out, " %s ", m->sb->type);
 	put_flags(out, m->flags | (m->sb->flags & SB_RDONLY ? MS_RDONLY : 0));
-	if (m->sb->ops && m->sb->ops->show_options)
-		m->sb->ops->show_options(m->sb, options, sizeof(options));
-	if (*options)
-		fprintf(out, "%s%s", *options == ',' ? "" : ",", options);
+	put_own_options(out, m->sb);
 	fputs(" 0 0\n", out);
 }
 

@@ -183,8 +183,8 @@ static void change(void)
 
 static void writable(void)
 {
-	printf("writable: %s\n", ok(mount("o", "m", "overlay", 0,
-					  "lowerdir=l1:l2:l3,upperdir=up,workdir=work")));
+	printf("writable: %s\n",
+	       ok(mount("o", "m", "overlay", 0, "lowerdir=l1:l2:l3,upperdir=up,workdir=work")));
 	look();
 	change();
 	look();
@@ -201,8 +201,8 @@ static void writable(void)
 	tell_opaque("up/becomes_file");
 	tell_opaque("up/dir");
 	list("work");
-	printf("again: %s\n", ok(mount("o", "m", "overlay", 0,
-				       "lowerdir=l1:l2:l3,upperdir=up,workdir=work")));
+	printf("again: %s\n",
+	       ok(mount("o", "m", "overlay", 0, "lowerdir=l1:l2:l3,upperdir=up,workdir=work")));
 	look();
 	list("m/becomes_file");
 	say("m/dir/a");
@@ -220,8 +220,8 @@ static void writable(void)
 /* Names change in the upper tree, which was looked at before. */
 static void coherent(void)
 {
-	printf("mount: %s\n", ok(mount("o", "m", "overlay", 0,
-				       "lowerdir=l1,upperdir=up2,workdir=work2")));
+	printf("mount: %s\n",
+	       ok(mount("o", "m", "overlay", 0, "lowerdir=l1,upperdir=up2,workdir=work2")));
 	say("up2/f");
 	text("m/f", "f");
 	say("up2/f");
@@ -237,12 +237,31 @@ static void coherent(void)
 	SHOW_OK(umount("m"));
 }
 
+/* The end of its line in /proc/self/mounts. */
+static void show_mount(void)
+{
+	FILE *f = fopen("/proc/self/mounts", "r");
+	char line[1024];
+
+	while (fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, ",lowerdir=");
+
+		if (at && strncmp(line, "o ", 2) == 0)
+			printf("%.19s\n", at);
+	}
+	fclose(f);
+}
+
 static void escaped(void)
 {
 	mkdir("a:b", 0755);
 	text("a:b/colon", "c");
 	printf("escaped: %s\n", ok(mount("o", "m", "overlay", 0, "lowerdir=l1:a\\:b")));
 	say("m/colon");
+	SHOW_OK(umount("m"));
+	mkdir("new\nline", 0755);
+	printf("newline: %s\n", ok(mount("o", "m", "overlay", 0, "lowerdir=l1:new\nline")));
+	show_mount();
 	SHOW_OK(umount("m"));
 }
 

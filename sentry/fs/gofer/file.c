@@ -126,7 +126,7 @@ static off_t file_op_seek(struct file *f, off_t offset, int whence)
 		break;
 	case SEEK_CUR:
 		if (__builtin_add_overflow(f->pos, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_END:
 	case SEEK_DATA:

@@ -90,9 +90,12 @@ static int find_lower(const struct walk_env *env, char *list, struct layers *l)
 static int set_option(const struct walk_env *env, const char *key, char *value, struct layers *l)
 {
 	static const char *const accepted[] = {
-	    "redirect_dir=off", "redirect_dir=nofollow", "index=off",	"metacopy=off",
-	    "nfs_export=off",	"xino=off",		 "xino=auto",	"uuid=on",
-	    "uuid=off",		"uuid=null",		 "userxattr=",	"volatile=",
+	    "redirect_dir=off", "redirect_dir=nofollow",
+	    "index=off",	"metacopy=off",
+	    "nfs_export=off",	"xino=off",
+	    "xino=auto",	"uuid=on",
+	    "uuid=off",		"uuid=null",
+	    "userxattr=",	"volatile=",
 	};
 
 	if (!strcmp(key, "lowerdir"))
@@ -223,10 +226,8 @@ static int overlay_mount_paths(const struct walk_env *env, const char *source, c
 	return err;
 }
 
-static const struct fs_type overlay_type = {.name = "overlay",
-					    .nodev = true,
-					    .user_mountable = true,
-					    .mount_paths = overlay_mount_paths};
+static const struct fs_type overlay_type = {
+    .name = "overlay", .nodev = true, .user_mountable = true, .mount_paths = overlay_mount_paths};
 
 void overlay_init(void)
 {
