@@ -64,6 +64,12 @@ struct inode *anon_inode_new(const char *name, uint32_t type_bits)
 	return new_inode_of(name, type_bits | 0600);
 }
 
+void anon_inode_init(struct inode *inode, const struct inode_ops *ops, uint32_t mode)
+{
+	pthread_once(&anon_once, anon_start);
+	inode_init(inode, &anon_sb, ops, superblock_new_ino(&anon_sb), mode);
+}
+
 const char *anon_inode_name(const struct inode *inode)
 {
 	if (inode->ops != &anon_ops)

@@ -9,12 +9,20 @@
 #include "sentry/core/hostpoll.h"
 #include "sentry/fs/inode.h"
 
-struct hostfile {
-	struct file file;
-	int fd; /* immutable; owned */
+/* What all files over one host fd share. */
+struct host_inode {
+	struct inode inode;
+	int fd;			    /* immutable; owned */
+	int access;		    /* immutable: O_ACCMODE and O_APPEND of fd */
+	const struct file_ops *ops; /* immutable */
 	bool polled;
 	struct waitq wq;
 	struct hostpoll poll;
+};
+
+struct hostfile {
+	struct file file;
+	bool own_position; /* immutable: it was opened by name, which nobody outside knows of */
 };
 
 static struct hostfile *hostfile_of(struct file *f)
@@ -22,23 +30,33 @@ static struct hostfile *hostfile_of(struct file *f)
 	return container_of(f, struct hostfile, file);
 }
 
+static struct host_inode *host_inode_of(struct inode *inode)
+{
+	return container_of(inode, struct host_inode, inode);
+}
+
+static int fd_of(struct file *f)
+{
+	return host_inode_of(f->inode)->fd;
+}
+
 /* --- pipes, sockets, terminals -------------------------------------------------------- */
 
 static ssize_t stream_read(struct file *f, void *buf, size_t n, off_t *pos)
 {
-	return host_read_nowait(hostfile_of(f)->fd, buf, n);
+	return host_read_nowait(fd_of(f), buf, n);
 }
 
 static ssize_t stream_write(struct file *f, const void *buf, size_t n, off_t *pos)
 {
-	return host_write_nowait(hostfile_of(f)->fd, buf, n);
+	return host_write_nowait(fd_of(f), buf, n);
 }
 
 static uint32_t stream_poll(struct file *f)
 {
 	uint32_t all = POLLIN | POLLOUT | POLLPRI | POLLRDNORM | POLLWRNORM | POLLRDHUP;
 
-	return host_poll_now(hostfile_of(f)->fd, all);
+	return host_poll_now(fd_of(f), all);
 }
 
 static long stream_ioctl(struct file *f, unsigned int cmd, uint64_t arg,
@@ -48,64 +66,74 @@ static long stream_ioctl(struct file *f, unsigned int cmd, uint64_t arg,
 
 	if (cmd != FIONREAD)
 		return -ENOTTY;
-	err = host_fionread(hostfile_of(f)->fd, &bytes);
+	err = host_fionread(fd_of(f), &bytes);
 	return err ? err : ga_copyout(caller, UADDR(arg), &bytes, sizeof(bytes));
 }
 
 /* --- regular files ---------------------------------------------------------------------- */
 
-static void note_size(struct hostfile *h)
+static void note_size(struct file *f)
 {
-	struct inode *inode = h->file.inode;
+	struct inode *inode = f->inode;
 	struct stat st;
 
-	if (host_fstat(h->fd, &st))
+	if (host_fstat(fd_of(f), &st))
 		return;
 	SCOPED_LOCK(&inode->data_lock);
 	inode->size = (uint64_t)st.st_size;
 	inode->mtime = st.st_mtim;
 }
 
-static void note_position(struct hostfile *h, off_t *pos)
+static void note_position(struct file *f, off_t *pos)
 {
-	off_t now = host_lseek(h->fd, 0, SEEK_CUR);
+	off_t now = host_lseek(fd_of(f), 0, SEEK_CUR);
 
 	if (now >= 0)
 		*pos = now;
 }
 
+/* Does the transfer use and move the fd's own position? */
+static bool at_fd_position(struct file *f, const off_t *pos)
+{
+	return pos == &f->pos && !hostfile_of(f)->own_position;
+}
+
 static ssize_t regular_read(struct file *f, void *buf, size_t n, off_t *pos)
 {
-	struct hostfile *h = hostfile_of(f);
-	ssize_t done;
+	bool at_fd = at_fd_position(f, pos);
+	ssize_t done = at_fd ? host_read(fd_of(f), buf, n) : host_pread(fd_of(f), buf, n, *pos);
 
-	if (pos != &f->pos)
-		return host_pread(h->fd, buf, n, *pos);
-	done = host_read(h->fd, buf, n);
-	if (done > 0)
-		note_position(h, pos);
+	if (done > 0 && at_fd)
+		note_position(f, pos);
+	else if (done > 0)
+		*pos += done;
 	return done;
 }
 
 static ssize_t regular_write(struct file *f, const void *buf, size_t n, off_t *pos)
 {
-	struct hostfile *h = hostfile_of(f);
-	ssize_t done;
+	bool at_fd = at_fd_position(f, pos);
+	ssize_t done = at_fd ? host_write(fd_of(f), buf, n) : host_pwrite(fd_of(f), buf, n, *pos);
 
-	if (pos != &f->pos)
-		return host_pwrite(h->fd, buf, n, *pos);
-	done = host_write(h->fd, buf, n);
-	if (done > 0) {
-		note_position(h, pos);
-		note_size(h);
-	}
+	if (done <= 0)
+		return done;
+	if (at_fd)
+		note_position(f, pos);
+	else
+		*pos += done;
+	note_size(f);
 	return done;
 }
 
 static off_t regular_seek(struct file *f, off_t offset, int whence)
 {
-	off_t now = host_lseek(hostfile_of(f)->fd, offset, whence);
+	off_t now;
 
+	if (hostfile_of(f)->own_position) {
+		note_size(f);
+		return file_seek_generic(f, offset, whence);
+	}
+	now = host_lseek(fd_of(f), offset, whence);
 	if (now >= 0)
 		f->pos = now;
 	return now;
@@ -115,7 +143,7 @@ static int regular_mmap(struct file *f, uint64_t offset, uint64_t len, int prot,
 			struct file_mapping *out)
 {
 	*out = (struct file_mapping){
-	    .fd = hostfile_of(f)->fd,
+	    .fd = fd_of(f),
 	    .offset = offset,
 	    .max_prot = PROT_READ | (file_writable(f) ? PROT_WRITE : 0),
 	};
@@ -124,7 +152,7 @@ static int regular_mmap(struct file *f, uint64_t offset, uint64_t len, int prot,
 
 static int regular_fsync(struct file *f, bool datasync)
 {
-	int fd = hostfile_of(f)->fd;
+	int fd = fd_of(f);
 
 	return datasync ? host_fdatasync(fd) : host_fsync(fd);
 }
@@ -133,14 +161,8 @@ static int regular_fsync(struct file *f, bool datasync)
 
 static void hostfile_release(struct file *f)
 {
-	struct hostfile *h = hostfile_of(f);
-
-	if (h->polled)
-		hostpoll_del(&h->poll);
-	host_close(h->fd);
-	waitq_destroy(&h->wq);
 	file_fini(f);
-	free(h);
+	free(hostfile_of(f));
 }
 
 static const struct file_ops stream_ops = {
@@ -167,24 +189,86 @@ static const struct file_ops plain_ops = {
     .release = hostfile_release,
 };
 
-static struct inode *inode_like(const struct stat *st)
-{
-	const char *name = S_ISSOCK(st->st_mode)   ? "socket"
-			   : S_ISFIFO(st->st_mode) ? "pipe"
-						   : "host";
-	struct inode *inode = anon_inode_new(name, st->st_mode & S_IFMT);
+/* --- inodes --------------------------------------------------------------------------------- */
 
-	inode->mode = st->st_mode;
+static void make_file(struct host_inode *h, const struct path *path, const struct cred *cred,
+		      int flags, bool own_position, struct file **out)
+{
+	struct hostfile *hf = NEW(struct hostfile);
+
+	file_init(&hf->file, h->ops, &h->inode, path, cred, flags);
+	hf->own_position = own_position;
+	hf->file.caps = h->ops == &regular_ops ? FILE_CAN_SEEK : 0;
+	hf->file.caps |= FILE_RAW_WINDOW | FILE_STREAM_CHUNKS;
+	hf->file.wq = h->polled ? &h->wq : NULL;
+	*out = &hf->file;
+}
+
+/* open(2) of /dev/stdout and its kin: no more than the fd itself can do. */
+static int host_open(struct inode *inode, const struct path *path, const struct cred *cred,
+		     int flags, struct file **out)
+{
+	struct host_inode *h = host_inode_of(inode);
+	const struct device_ops *dev = NULL;
+	int has = h->access & O_ACCMODE;
+
+	if (S_ISSOCK(inode->mode))
+		return -ENXIO;
+	if (h->ops == &plain_ops && S_ISCHR(inode->mode))
+		dev = device_find(false, inode->rdev); /* /dev/null and its like are ours too */
+	if (dev)
+		return dev->open(inode, path, cred, flags, out);
+	if (has != O_RDWR && (flags & O_ACCMODE) != has)
+		return -EACCES;
+	make_file(h, path, cred, flags | (h->access & O_APPEND), true, out);
+	return 0;
+}
+
+static int host_setattr(struct inode *inode, const struct iattr *attr)
+{
+	int err = 0;
+
+	if ((attr->valid & IATTR_SIZE) && S_ISREG(inode->mode)) {
+		err = host_ftruncate(host_inode_of(inode)->fd, (off_t)attr->size);
+		if (!err)
+			inode->size = attr->size;
+	}
+	if (!err)
+		inode_apply_attr(inode, attr);
+	return err;
+}
+
+static void host_inode_release(struct inode *inode)
+{
+	struct host_inode *h = host_inode_of(inode);
+
+	if (h->polled)
+		hostpoll_del(&h->poll);
+	host_close(h->fd);
+	waitq_destroy(&h->wq);
+	inode_fini(inode);
+	free(h);
+}
+
+static const struct inode_ops host_inode_ops = {
+    .open = host_open, .setattr = host_setattr, .release = host_inode_release};
+
+static void inode_like(struct inode *inode, const struct stat *st, const struct cred *cred)
+{
+	anon_inode_init(inode, &host_inode_ops, st->st_mode);
+	inode->opens_itself = true;
+	/* As other runtimes do, so that the container's user can open it again. */
+	inode->uid = cred->euid;
+	inode->gid = cred->egid;
 	inode->rdev = st->st_rdev;
 	inode->size = (uint64_t)st->st_size;
 	inode->atime = st->st_atim;
 	inode->mtime = st->st_mtim;
 	inode->ctime = st->st_ctim;
-	return inode;
 }
 
 /* Regular files cannot be polled, nor can some devices. */
-static int start_polling(struct hostfile *h)
+static int start_polling(struct host_inode *h)
 {
 	int err;
 
@@ -197,10 +281,8 @@ static int start_polling(struct hostfile *h)
 int hostfile_new(int host_fd, const struct cred *cred, struct file **out)
 {
 	int flags = host_getfl(host_fd), err;
-	const struct file_ops *ops;
-	struct path none = {0};
-	struct hostfile *h;
-	struct inode *inode;
+	static const struct path none;
+	struct host_inode *h;
 	struct stat st;
 
 	if (flags < 0)
@@ -208,8 +290,9 @@ int hostfile_new(int host_fd, const struct cred *cred, struct file **out)
 	err = host_fstat(host_fd, &st);
 	if (err)
 		return err;
-	h = NEW(struct hostfile);
+	h = NEW(struct host_inode);
 	h->fd = host_fd;
+	h->access = flags & (O_ACCMODE | O_APPEND);
 	waitq_init(&h->wq);
 	err = start_polling(h);
 	if (err) {
@@ -218,15 +301,11 @@ int hostfile_new(int host_fd, const struct cred *cred, struct file **out)
 		return err;
 	}
 	if (h->polled)
-		ops = &stream_ops;
+		h->ops = &stream_ops;
 	else
-		ops = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? &regular_ops : &plain_ops;
-	inode = inode_like(&st);
-	file_init(&h->file, ops, inode, &none, cred, flags & (O_ACCMODE | O_APPEND));
-	inode_put(inode);
-	h->file.caps = ops == &regular_ops ? FILE_CAN_SEEK : 0;
-	h->file.caps |= FILE_RAW_WINDOW | FILE_STREAM_CHUNKS;
-	h->file.wq = h->polled ? &h->wq : NULL;
-	*out = &h->file;
+		h->ops = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? &regular_ops : &plain_ops;
+	inode_like(&h->inode, &st, cred);
+	make_file(h, &none, cred, h->access, false, out);
+	inode_put(&h->inode);
 	return 0;
 }

@@ -44,6 +44,7 @@ void inode_init(struct inode *inode, struct superblock *sb, const struct inode_o
 	atomic_init(&inode->watch_count, 0);
 	atomic_init(&inode->link_target, NULL);
 	atomic_init(&inode->dead, false);
+	inode->opens_itself = false;
 	atomic_init(&inode->names_change, false);
 	atomic_init(&inode->no_capability, false);
 }

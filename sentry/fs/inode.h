@@ -148,6 +148,8 @@ struct inode {
 	/* No file capabilities, as somebody who looked found: spares the writers that. Set and
 	 * cleared under data_lock. */
 	atomic_bool no_capability;
+	/* immutable: open(2) by /proc/PID/fd is for ops->open, whatever the type */
+	bool opens_itself;
 	bool linkable; /* nlink is 0, but linkat(2) may give it a name (O_TMPFILE) */
 };
 
@@ -262,6 +264,8 @@ int inode_permission(struct inode *inode, const struct cred *cred, int mask) MUS
  * mode 0600 with the type bits given (0 for none). `name` appears in /proc/PID/fd links
  * as "anon_inode:NAME", or "NAME:[INO]" for pipes and sockets (name "pipe", "socket"). */
 struct inode *anon_inode_new(const char *name, uint32_t type_bits);
+/* The same for an inode of one's own kind, which then has no such name. */
+void anon_inode_init(struct inode *inode, const struct inode_ops *ops, uint32_t mode);
 const char *anon_inode_name(const struct inode *inode); /* NULL: not an anonymous inode */
 
 #endif

@@ -41,7 +41,8 @@ static int check_type(const struct path *path, int flags, int mask)
 		return mask & 2 ? -EISDIR : 0;
 	case S_IFCHR:
 	case S_IFBLK:
-		if ((path->mnt->flags & MS_NODEV) || path->mnt->sb->user_ns != &user_ns_first)
+		if (((path->mnt->flags & MS_NODEV) || path->mnt->sb->user_ns != &user_ns_first) &&
+		    !inode->opens_itself)
 			return -EACCES;
 		break;
 	}
@@ -78,6 +79,8 @@ static int open_by_type(const struct path *path, const struct cred *cred, int fl
 {
 	struct inode *inode = path_inode(path);
 
+	if (inode->opens_itself)
+		return inode->ops->open(inode, path, cred, flags, out);
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		return open_device(inode, path, cred, flags, out);
 	if (S_ISFIFO(inode->mode))

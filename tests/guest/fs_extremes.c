@@ -72,8 +72,8 @@ static void long_paths(void)
 static void odd_names(void)
 {
 	static const char *const names[] = {
-	    "\n", " ", "\\", "\t\x7f", "\xff\xfe", "a\nb", "...", "-rf", "*", "\x01", "%s%n",
-	    "\xc3\x28", "\"'`$(x)", ".. ", "CON", "a:b",
+	    "\n", " ",	  "\\",	  "\t\x7f",   "\xff\xfe", "a\nb", "...", "-rf",
+	    "*",  "\x01", "%s%n", "\xc3\x28", "\"'`$(x)", ".. ",  "CON", "a:b",
 	};
 	char buf[PATH_MAX], link[64];
 	int fd;
@@ -156,7 +156,8 @@ static void sparse(void)
 	SHOW(pread(fd, &c, 1, LLONG_MAX));
 	SHOW(lseek(fd, LLONG_MAX, SEEK_CUR) < 0 ? -1 : 0);
 	printf("end of the world: %s\n",
-	       pwrite(fd, &c, 1, LLONG_MAX) < 0 && (errno == EFBIG || errno == EINVAL) ? "no" : "?");
+	       pwrite(fd, &c, 1, LLONG_MAX) < 0 && (errno == EFBIG || errno == EINVAL) ? "no"
+										       : "?");
 	fstat(fd, &st);
 	printf("size %lld, blocks %s\n", (long long)st.st_size,
 	       st.st_blocks < 1000 ? "few" : "many");
