@@ -9,10 +9,17 @@
 static int open2(int dir, const char *name, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {.flags = flags, .resolve = resolve};
+	int fd;
 
 	if (flags & O_CREAT)
 		how.mode = 0600;
-	return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	/* Any rename on the machine may make a ".." doubtful. */
+	for (int i = 0; i < 100; i++) {
+		fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN || (resolve & RESOLVE_CACHED))
+			break;
+	}
+	return fd;
 }
 
 static void try(int dir, const char *name, uint64_t flags, uint64_t resolve)

@@ -352,7 +352,7 @@ struct inode *gofer_iget(struct gofer_sb *gs, const struct gofer_entry_out *e)
 	if (!gi)
 		return &fresh_one->inode;
 	inode_fini(&fresh_one->inode);
-	free(fresh_one);
+	charged_free(fresh_one);
 	return &gi->inode;
 }
 
