@@ -24,6 +24,7 @@
 #include "sentry/control/control.h"
 #include "sentry/control/oom.h"
 #include "sentry/fs/gofer/gofer.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/lifecycle.h"
 #include "sentry/platform/platform.h"
 #include "sentry/sys/debug.h"
@@ -197,13 +198,15 @@ static void confine_calls(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.control_fd = -1,
-			    .listen_fd = -1,
-			    .log_fd = 2,
-			    .log_level = LOG_WARN,
-			    .confine = true,
-			    .oom_score_adj = OOM_AS_IT_IS,
-			    .platform = {.name = "systrap", .ncpus = 1, .spin = true}};
+	struct options o = {
+	    .control_fd = -1,
+	    .listen_fd = -1,
+	    .log_fd = 2,
+	    .log_level = LOG_WARN,
+	    .confine = true,
+	    .oom_score_adj = OOM_AS_IT_IS,
+	    .platform = {
+		.name = "systrap", .ncpus = 1, .spin = true, .stub_died = container_stub_died}};
 	struct oom oom;
 
 	parse(&o, argc, argv);

@@ -10,11 +10,12 @@
 #include "sentry/fs/dentry.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/internal.h"
 #include "sentry/kernel/lifecycle.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/tasklist.h"
 
-static struct list containers = LIST_INIT(containers);
+static struct list containers = LIST_INIT(containers); /* changed under tasklist */
 
 struct container *container_find(const char *id)
 {
@@ -75,14 +76,18 @@ int container_new(struct container_config *config, struct container **out, char 
 		container_free(c);
 		return r;
 	}
+	mutex_lock(&tasklist);
 	list_add_tail(&containers, &c->node);
+	mutex_unlock(&tasklist);
 	*out = c;
 	return 0;
 }
 
 void container_free(struct container *c)
 {
+	mutex_lock(&tasklist);
 	list_del(&c->node);
+	mutex_unlock(&tasklist);
 	init_end(c);
 	loadavg_fini(c);
 	if (c->zygote)
@@ -95,4 +100,29 @@ void container_free(struct container *c)
 	free(c->cgroup_path);
 	free(c->id);
 	free(c);
+}
+
+static bool lives_in(struct task *t, const struct pf_space *space)
+{
+	SCOPED_LOCK(&t->alloc_lock);
+
+	return t->mm && t->mm->space == space;
+}
+
+static void kill_inhabitants(struct container *c, const struct pf_space *space)
+{
+	struct pid *pid;
+
+	for (int nr = 1; (pid = pid_next(c->pids, nr)); nr = pid->nr + 1)
+		if (pid->task && lives_in(pid->task, space))
+			(void)signal_process_locked(pid->task->process, SIGKILL, NULL);
+}
+
+void container_stub_died(const struct pf_space *space)
+{
+	struct container *c;
+
+	SCOPED_LOCK(&tasklist);
+	list_for_each (c, &containers, node)
+		kill_inhabitants(c, space);
 }

@@ -91,7 +91,9 @@ int container_new(struct container_config *config, struct container **out, char 
 /* Its tasks are gone. Takes it off the list and frees it. */
 void container_free(struct container *c);
 struct container *container_find(const char *id); /* borrowed, or NULL */
-struct container *container_first(void);	  /* the oldest, or NULL */
+/* The host killed a stub process: its tasks, also those that sleep in the sentry, get SIGKILL. */
+void container_stub_died(const struct pf_space *space);
+struct container *container_first(void); /* the oldest, or NULL */
 
 /* kernel/container_mounts.c: the mount namespace of a configuration. */
 int container_build_mounts(struct container_config *config, struct ipc_namespace *ipc,

@@ -46,6 +46,9 @@ struct pf_config {
 	const char *name;   /* "systrap" or "ptrace" */
 	unsigned int ncpus; /* CPUs that this sandbox may use; bounds the spinners */
 	bool spin;	    /* false: never spin (tests) */
+	/* A stub process died that nobody had told to; its running threads get PF_DEATH all the same.
+	 * Called without locks by a thread of the platform; the space is borrowed. May be NULL. */
+	void (*stub_died)(const struct pf_space *space);
 };
 
 /* Before the sentry confines itself: prepares the stub image and the first zygote.

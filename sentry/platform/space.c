@@ -386,6 +386,8 @@ static void space_died(struct pf_space *s, int status)
 	atomic_fetch_add(&table.deaths, 1);
 	if (atomic_load(&table.waiting))
 		host_futex_wake(&table.deaths, INT_MAX);
+	if (pf.config.stub_died && !s->zygote && !atomic_load(&s->kill_sent))
+		pf.config.stub_died(s);
 }
 
 static void space_reaped(struct pf_space *s)

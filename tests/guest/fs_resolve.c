@@ -24,7 +24,12 @@ static int open2(int dir, const char *name, uint64_t flags, uint64_t resolve)
 
 static void try(int dir, const char *name, uint64_t flags, uint64_t resolve)
 {
-	int fd = open2(dir, name, flags, resolve);
+	int fd, tries = 0;
+
+	/* Linux says EAGAIN for any rename or mount on the host meanwhile. */
+	do
+		fd = open2(dir, name, flags, resolve);
+	while (fd < 0 && errno == EAGAIN && !(resolve & RESOLVE_CACHED) && tries++ < 1000);
 
 	printf("%s flags %llo resolve %llx: %s\n", name, (unsigned long long)flags,
 	       (unsigned long long)resolve, ok(fd));
