@@ -82,6 +82,7 @@ struct pkt {
 	uint16_t ethertype; /* host order */
 	bool diverted;	    /* goes over lo to a gate, by the policy's order */
 	uint16_t payload;   /* in a receive queue: where the user's data begin, IP header at 0 */
+	uint32_t seq;	    /* in TCP's queues: sequence number of the first byte */
 	/* offsets in off count from the packet's present start: push and pull adjust them */
 	struct ns_offload off;
 

@@ -394,7 +394,8 @@ static size_t put_tcp_options(unsigned char *o, const struct peer_tcp *s)
 		}
 		n += 2 + 8 * s->nsack;
 	}
-	memcpy(o + n, s->raw, s->raw_len);
+	if (s->raw_len)
+		memcpy(o + n, s->raw, s->raw_len);
 	n += s->raw_len;
 	while (n % 4)
 		o[n++] = 1;
