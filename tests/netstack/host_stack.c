@@ -1,7 +1,7 @@
 /*
  * A stack on one interface of the host, as the sentry will have it: AF_PACKET with
- * PACKET_VNET_HDR, so large segments and partial checksums travel both ways. It echoes UDP on
- * port 7, and does what stdin says:
+ * PACKET_VNET_HDR, so large segments and partial checksums travel both ways. It echoes UDP and
+ * TCP on port 7, and does what stdin says:
  *
  *     send ADDRESS PORT TEXT     a datagram; the answer is printed as `got TEXT`
  *     ping ADDRESS SIZE          an echo request; its reply is printed as `pong SIZE`
@@ -34,13 +34,24 @@
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
+#define CONNECTIONS 32
+
+/* An echoed TCP connection: what was received and is not sent back yet. */
+struct connection {
+	struct ns_ep *ep; /* NULL: free */
+	char data[65536];
+	size_t off, len;
+	bool ended; /* the peer has sent its FIN */
+};
+
 struct host {
 	struct ns_env env;
 	struct ns_link_port port;
 	struct ns_watcher watcher;
 	struct ns_stack *st;
 	struct ns_link *link;
-	struct ns_ep *echo, *client, *ping4, *ping6;
+	struct ns_ep *echo, *client, *ping4, *ping6, *listener;
+	struct connection connection[CONNECTIONS];
 	uint64_t deadline;
 	int fd;
 };
@@ -236,6 +247,9 @@ static void open_stack(struct host *h, char **argv)
 	h->client = endpoint(h, NS_UDP, NS_IPV6, 0);
 	h->ping4 = endpoint(h, NS_PING, NS_IPV4, IPPROTO_ICMP);
 	h->ping6 = endpoint(h, NS_PING, NS_IPV6, IPPROTO_ICMPV6);
+	h->listener = endpoint(h, NS_TCP, NS_IPV6, 0);
+	if (ns_bind(h->listener, &any) < 0 || ns_listen(h->listener, 16) < 0)
+		errx(1, "no listener");
 	if (ns_bind(h->echo, &any) < 0 || ns_setopt(h->echo, NS_SO_RCVBUF, 4 << 20) < 0)
 		errx(1, "no echo");
 }
@@ -262,6 +276,54 @@ static void echo_all(struct host *h)
 		if (n < 0)
 			warnx("echo of %zu bytes: %s", m.len, strerror((int)-n));
 	}
+}
+
+static void accept_all(struct host *h)
+{
+	for (int i = 0; i < CONNECTIONS; i++) {
+		struct connection *c = &h->connection[i];
+
+		if (c->ep || ns_accept(h->listener, &c->ep) < 0)
+			continue;
+		c->off = c->len = 0;
+		c->ended = false;
+	}
+}
+
+/* False: nothing more can be done now. */
+static bool echo_some(struct connection *c)
+{
+	struct ns_msg m = {.buf = c->data, .len = sizeof(c->data)};
+	ssize_t n;
+
+	if (c->off == c->len && !c->ended) {
+		n = ns_recv(c->ep, &m);
+		if (n == -EAGAIN)
+			return false;
+		c->off = 0;
+		c->len = n > 0 ? (size_t)n : 0;
+		c->ended = n <= 0;
+	}
+	if (c->off == c->len) {
+		ns_close(c->ep);
+		c->ep = NULL;
+		return false;
+	}
+	m = (struct ns_msg){.buf = c->data + c->off, .len = c->len - c->off};
+	n = ns_send(c->ep, &m);
+	if (n == -EAGAIN)
+		return false;
+	c->ended |= n < 0;
+	c->off = n < 0 ? c->len : c->off + (size_t)n;
+	return true;
+}
+
+static void echo_connections(struct host *h)
+{
+	accept_all(h);
+	for (int i = 0; i < CONNECTIONS; i++)
+		while (h->connection[i].ep && echo_some(&h->connection[i]))
+			;
 }
 
 static void print_answers(struct ns_ep *ep, const char *what)
@@ -349,6 +411,7 @@ int main(int argc, char **argv)
 		h.deadline = NS_NEVER;
 		deadline(&h.env, ns_tick(h.st));
 		echo_all(&h);
+		echo_connections(&h);
 		print_answers(h.client, "got");
 		print_answers(h.ping4, "pong");
 		print_answers(h.ping6, "pong");

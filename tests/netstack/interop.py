@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 PROGRAM = sys.argv[1]
@@ -97,6 +98,29 @@ def udp_checks(family, address, name):
         check(f"a closed port over {name}", e.errno == errno.ECONNREFUSED, str(e))
 
 
+def tcp_echo(family, address, size):
+    s = socket.create_connection((address, 7), 10)
+    body = os.urandom(size)
+    writer = threading.Thread(target=lambda: (s.sendall(body), s.shutdown(socket.SHUT_WR)))
+    writer.start()
+    got = b""
+    while chunk := s.recv(1 << 20):
+        got += chunk
+    writer.join()
+    s.close()
+    return got == body
+
+
+def tcp_checks(family, address, name):
+    for size in (0, 1, 1448, 100000, 20000000):
+        check(f"TCP echo over {name}, {size} bytes", tcp_echo(family, address, size))
+    try:
+        socket.create_connection((address, 99), 10)
+        check(f"a closed TCP port over {name}", False)
+    except ConnectionRefusedError:
+        check(f"a closed TCP port over {name}", True)
+
+
 def serve_once(family, address):
     s = socket.socket(family, socket.SOCK_DGRAM)
     s.bind((address, 0))
@@ -131,6 +155,7 @@ def main():
         for size in (0, 56, 1452, 8000, 65000):
             check(f"ping over {name}, {size} bytes", ping(family, address, size))
         udp_checks(family, address, name)
+        tcp_checks(family, address, name)
         outward_checks(stack, family, linux, name)
     stack.process.stdin.close()
     check("the stack has ended well", stack.process.wait(5) == 0)
