@@ -10,7 +10,7 @@
 #define WIRE 8192
 
 struct wire_frame {
-	uint64_t when;
+	uint64_t when, order; /* of equal times, the first sent is the first to arrive */
 	int to;
 	size_t len;
 	unsigned char *data;
@@ -30,7 +30,7 @@ static struct {
 	struct side side[2];
 	struct wire_frame frame[WIRE];
 	size_t count;
-	uint64_t now, seed;
+	uint64_t now, seed, sent;
 	unsigned int loss, duplicate, jitter_us; /* per mille */
 	uint64_t delay;
 } net;
@@ -67,7 +67,8 @@ static void put_on_wire(int to, const struct ns_frame *f)
 	size_t at = 0;
 
 	ck_assert_uint_lt(net.count, WIRE);
-	*w = (struct wire_frame){.to = to, .len = f->len, .offload = f->offload};
+	*w = (struct wire_frame){
+	    .to = to, .len = f->len, .offload = f->offload, .order = net.sent++};
 	w->when = net.now + net.delay + chance(&net.seed) % (net.jitter_us + 1) * NSEC_PER_USEC;
 	w->data = malloc(f->len);
 	for (int i = 0; i < f->niov; i++) {
@@ -146,11 +147,15 @@ static bool step(uint64_t end)
 	uint64_t next = min(net.side[0].deadline, net.side[1].deadline);
 	size_t first = WIRE;
 
-	for (size_t i = 0; i < net.count; i++)
-		if (net.frame[i].when < next) {
-			next = net.frame[i].when;
+	for (size_t i = 0; i < net.count; i++) {
+		const struct wire_frame *w = &net.frame[i];
+
+		if (w->when < next ||
+		    (first < WIRE && w->when == next && w->order < net.frame[first].order)) {
+			next = w->when;
 			first = i;
 		}
+	}
 	if (next > end)
 		return false;
 	net.now = max(net.now, next);
@@ -284,7 +289,7 @@ START_TEST(loss)
 {
 	open_net(_i & 1 ? LARGE : PLAIN, 100 + (uint64_t)_i);
 	net.loss = _i < 4 ? 10 : 50;
-	transfer(300000, 3000);
+	transfer(_i & 1 ? 5 << 20 : 300000, 3000);
 	ck_assert_uint_gt(resent(), 0);
 	close_net();
 }
@@ -306,7 +311,7 @@ START_TEST(everything_at_once)
 	net.jitter_us = 5000;
 	net.duplicate = 20;
 	net.loss = 100;
-	transfer(100000, 10000);
+	transfer(_i & 1 ? 3 << 20 : 100000, 10000);
 	ck_assert_uint_gt(resent(), 5);
 	close_net();
 }
