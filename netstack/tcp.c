@@ -28,6 +28,7 @@ void tcp_done(struct tcp_ep *t, int error)
 
 	tcp_timers_stop(t);
 	tcp_listen_forget(t);
+	t->ep.st->tcp->time_wait -= t->state == TCP_TIME_WAIT;
 	conn_remove(&t->ep.conn);
 	if (t->state != TCP_CLOSE)
 		tcp_set_state(t, TCP_CLOSE);
@@ -209,7 +210,7 @@ static int may_send(struct tcp_ep *t)
 	if (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECV)
 		return -EAGAIN;
 	if (t->state != TCP_ESTABLISHED && t->state != TCP_CLOSE_WAIT)
-		return t->state == TCP_CLOSE || t->state == TCP_LISTEN ? -EPIPE : -EPIPE;
+		return -EPIPE;
 	if (t->buffered < ep_sndbuf(&t->ep))
 		return 0;
 	t->ep.wants_room = true;

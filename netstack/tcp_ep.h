@@ -40,6 +40,11 @@
 #define TCP_RETRIES 15	     /* of data, as tcp_retries2 */
 #define TCP_SYNACK_RETRIES 5 /* as tcp_synack_retries */
 
+/* stack.tcp: what is bounded for all connections together */
+struct tcp_stack {
+	unsigned int half_open, time_wait;
+};
+
 struct seq_range {
 	uint32_t start, end;
 };

@@ -7,10 +7,6 @@
 #include "netstack/tcp_ep.h"
 #include "netstack/wire.h"
 
-struct tcp_stack {
-	unsigned int half_open;
-};
-
 int tcp_stack_init(struct ns_stack *st)
 {
 	st->tcp = try_calloc(1, sizeof(*st->tcp));

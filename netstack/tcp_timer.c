@@ -105,8 +105,17 @@ static void on_wait(struct ns_timer *timer, uint64_t now)
 	tcp_done(container_of(timer, struct tcp_ep, wait), 0);
 }
 
+/* Beyond the bound a connection ends at once, as on Linux: better than to refuse new ones. */
 void tcp_time_wait(struct tcp_ep *t)
 {
+	struct ns_stack *st = t->ep.st;
+
+	if (t->state != TCP_TIME_WAIT && st->tcp->time_wait >= st->limits.time_wait) {
+		tcp_send_ack(t);
+		tcp_done(t, 0);
+		return;
+	}
+	st->tcp->time_wait += t->state != TCP_TIME_WAIT;
 	tcp_set_state(t, TCP_TIME_WAIT);
 	ns_timer_cancel(&t->ep.st->timers, &t->rexmit);
 	ns_timer_cancel(&t->ep.st->timers, &t->keepalive);

@@ -349,6 +349,34 @@ START_TEST(loopback_carries_megabytes)
 }
 END_TEST
 
+START_TEST(connections_that_linger_are_bounded)
+{
+	struct ns_addr any = {.port = 7}, to = {.ip = peer_ip("::1"), .port = 7};
+	struct ns_limits limits;
+	struct ns_ep *l, *a, *b;
+	struct peer q;
+
+	ns_limits_default(&limits);
+	limits.time_wait = 3;
+	peer_open_bare(&q, 0, &limits);
+	l = peer_ep(&q, NS_TCP, NS_IPV6, 0, NULL);
+	ck_assert_int_eq(ns_bind(l, &any), 0);
+	ck_assert_int_eq(ns_listen(l, 5), 0);
+	for (int i = 0; i < 10; i++) {
+		a = peer_ep(&q, NS_TCP, NS_IPV6, 0, NULL);
+		ck_assert_int_eq(ns_connect(a, &to), -EINPROGRESS);
+		ck_assert_int_eq(ns_accept(l, &b), 0);
+		ns_close(a);
+		ns_close(b);
+	}
+	ck_assert_uint_eq(ns_endpoints(q.st, NS_TCP, NULL, 0), 1 + 3);
+	ns_close(l);
+	peer_advance(&q, 61 * NSEC_PER_SEC);
+	ck_assert_uint_eq(ns_endpoints(q.st, NS_TCP, NULL, 0), 0);
+	peer_close(&q);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {an_active_open_carries_data_both_ways_and_closes,
@@ -360,7 +388,8 @@ int main(void)
 				segments_are_put_in_order_and_overlaps_change_nothing,
 				resets_must_hit_exactly,
 				a_shut_window_is_probed,
-				loopback_carries_megabytes};
+				loopback_carries_megabytes,
+				connections_that_linger_are_bounded};
 
 	return peer_main("tcp", tests, ARRAY_SIZE(tests), setup, teardown);
 }
