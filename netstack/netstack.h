@@ -158,12 +158,12 @@ struct ns_flow {
 };
 
 /*
- * Judges flows: a TCP connect before its SYN, an inbound SYN, a UDP, ping or raw
- * endpoint's datagram to another destination than its last, and the first inbound
- * datagram of a flow. Embedded in the user's object. Traffic that stays on `lo` (and
- * was not diverted) is not judged, nor what gate endpoints do. With a policy set,
- * packet endpoints cannot send, group memberships are not announced, and raw endpoints
- * cannot write headers.
+ * Judges flows: a TCP connect before its SYN, an inbound SYN, a UDP, ping or raw endpoint's
+ * datagram to another destination than its last (or to one that was refused), and the first
+ * inbound datagram of a flow. Embedded in the user's object. Traffic that stays on `lo` (and
+ * was not diverted) is not judged, nor what gate endpoints do. With a policy set, packet
+ * endpoints cannot send, group memberships are not announced, and raw endpoints cannot write
+ * headers.
  */
 struct ns_policy {
 	/* Locked: looks up and returns; must not block or call back. */

@@ -128,7 +128,8 @@ static int judge_path(struct ns_ep *ep, const struct ns_addr *remote, struct ip_
 	if (!ep->judged || !same_addr(&ep->judged_addr, remote)) {
 		ep->verdict = judge(ep, remote, path);
 		ep->judged_addr = *remote;
-		ep->judged = true;
+		/* What is refused is asked anew each time: the audit log shall see it. */
+		ep->judged = ep->verdict.kind == NS_ALLOW || ep->verdict.kind == NS_DIVERT;
 	}
 	return apply(ep->st, &ep->verdict, path);
 }

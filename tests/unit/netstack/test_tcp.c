@@ -377,6 +377,91 @@ START_TEST(connections_that_linger_are_bounded)
 }
 END_TEST
 
+/* --- policy ------------------------------------------------------------------------------------- */
+
+struct test_policy {
+	struct ns_policy policy;
+	struct ns_verdict verdict;
+	unsigned int asked;
+};
+
+static struct ns_verdict judge(struct ns_policy *policy, const struct ns_flow *flow)
+{
+	struct test_policy *t = container_of(policy, struct test_policy, policy);
+
+	t->asked++;
+	return t->verdict;
+}
+
+START_TEST(diverted_connections_end_in_a_gate)
+{
+	struct test_policy t = {.policy.judge = judge, .verdict = {NS_DIVERT, 0}};
+	struct ns_ep_config c = {.kind = NS_TCP, .family = NS_IPV4, .gate = true};
+	struct ns_addr all = {.ip = peer_ip("0.0.0.0")}, to = peer_addr("198.18.0.5", 443), got;
+	struct ns_ep *gate, *guest, *behind;
+
+	ck_assert_int_eq(ns_ep_new(p.st, &c, &gate), 0);
+	ck_assert_int_eq(ns_bind(gate, &all), 0);
+	ck_assert_int_eq(ns_listen(gate, 5), 0);
+	ns_policy_set(p.st, &t.policy);
+	guest = peer_ep(&p, NS_TCP, NS_IPV4, 0, NULL);
+	ck_assert_int_eq(ns_connect(guest, &to), -EINPROGRESS);
+	ck_assert_int_eq(ns_accept(gate, &behind), 0);
+	ns_local(behind, &got); /* as whom it was dialled */
+	ck_assert(got.port == 443 && ns_ip_equal(&got.ip, &to.ip));
+	ck_assert_int_eq(ns_remote(guest, &got), 0);
+	ck_assert(got.port == 443 && ns_ip_equal(&got.ip, &to.ip));
+	transfer(guest, behind, 300000);
+	transfer(behind, guest, 300000);
+	ck_assert_uint_eq(t.asked, 1);
+	/* The address's owner outside cannot mix in. */
+	ns_local(guest, &got);
+	port = got.port;
+	p.remote = to.ip;
+	for (uint32_t seq = 0; seq < 10; seq++)
+		tcp_in(PEER_RST, seq << 28, 0, NULL);
+	ck_assert_int_eq(state(guest), TCP_ESTABLISHED);
+	peer_got_nothing(&p);
+	/* Tightening ends it. */
+	t.verdict = (struct ns_verdict){NS_REFUSE, EACCES};
+	ns_policy_changed(p.st);
+	ck_assert_int_eq(peer_recv(guest, buf, 1), -EACCES);
+	ck_assert_int_eq(peer_recv(behind, buf, 1), -ECONNRESET);
+	ns_policy_set(p.st, NULL);
+	ns_close(guest);
+	ns_close(behind);
+	ns_close(gate);
+	peer_got_nothing(&p);
+}
+END_TEST
+
+START_TEST(refused_connections_send_nothing)
+{
+	struct test_policy t = {.policy.judge = judge, .verdict = {NS_REFUSE, ECONNREFUSED}};
+	struct ns_addr to = {.ip = p.remote, .port = 80},
+		       any = {.ip = peer_ip("0.0.0.0"), .port = 7};
+	struct ns_ep *l = peer_ep(&p, NS_TCP, NS_IPV4, 0, NULL);
+
+	ep = peer_ep(&p, NS_TCP, NS_IPV4, 0, NULL);
+	ns_policy_set(p.st, &t.policy);
+	ck_assert_int_eq(ns_connect(ep, &to), -ECONNREFUSED);
+	t.verdict.kind = NS_DROP;
+	ck_assert_int_eq(ns_connect(ep, &to), -ETIMEDOUT);
+	peer_got_nothing(&p);
+	ck_assert_int_eq(ns_bind(l, &any), 0);
+	ck_assert_int_eq(ns_listen(l, 5), 0);
+	port = 7;
+	tcp_in(PEER_SYN, 5, 0, NULL);
+	peer_got_nothing(&p);
+	t.verdict.kind = NS_REFUSE;
+	tcp_in(PEER_SYN, 5, 0, NULL);
+	tcp_out(PEER_RST | PEER_ACK, 0, 6, 0);
+	ns_policy_set(p.st, NULL);
+	ns_close(ep);
+	ns_close(l);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = {an_active_open_carries_data_both_ways_and_closes,
@@ -389,7 +474,9 @@ int main(void)
 				resets_must_hit_exactly,
 				a_shut_window_is_probed,
 				loopback_carries_megabytes,
-				connections_that_linger_are_bounded};
+				connections_that_linger_are_bounded,
+				diverted_connections_end_in_a_gate,
+				refused_connections_send_nothing};
 
 	return peer_main("tcp", tests, ARRAY_SIZE(tests), setup, teardown);
 }
