@@ -10,9 +10,12 @@
 #include "gofer/server.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "common/host.h"
+#include "common/host_tree.h"
 #include "common/mem.h"
 
 #define OP_WRITES BIT(0)  /* -EROFS on read-only exports */
@@ -197,8 +200,15 @@ ssize_t server_handle(struct server *s, struct channel *c, const void *buf, size
 
 int server_new(int root_fd, bool read_only, bool exclusive, struct server **out)
 {
-	struct server *s = NEW(struct server);
-	int err = node_table_init(&s->nodes, root_fd, exclusive);
+	struct server *s;
+	struct statfs fs;
+	int err;
+
+	/* /proc/self would be this process. */
+	if (host_fstatfs(root_fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+		return -EACCES;
+	s = NEW(struct server);
+	err = node_table_init(&s->nodes, root_fd, exclusive);
 
 	if (err < 0) {
 		free(s);

@@ -97,7 +97,7 @@ struct fd_path {
 };
 struct fd_path fd_path(int fd);
 
-/* Takes root_fd (O_PATH). */
+/* Takes root_fd (O_PATH). -EACCES: it lies on proc. */
 int server_new(int root_fd, bool read_only, bool exclusive, struct server **out) MUST_CHECK;
 /* Adds a channel (takes fd) with a thread of its own. */
 int server_serve(struct server *s, int fd) MUST_CHECK;

@@ -110,8 +110,11 @@ int client_call(int fd, json_t *request, const int *fds, int nfds, json_t **answ
 
 int client_ask(const struct state *st, const char *op, json_t **answer, struct error *e)
 {
-	SCOPED_FD int fd = client_connect(st, e);
+	SCOPED_FD int fd = -1;
 
+	if (state_status(st) == STATUS_PAUSED) /* so is its sentry: it would not answer */
+		return error_set(e, -EBUSY, "container \"%s\" is paused: resume it first", st->id);
+	fd = client_connect(st, e);
 	if (fd < 0)
 		return fd;
 	return client_call(fd, json_pack("{ss,ss}", "op", op, "id", st->id), NULL, 0, answer, e);

@@ -131,6 +131,36 @@ static int send_signal(struct state *st, int sig, bool all, struct error *e)
 	return r;
 }
 
+static int set_frozen(struct state *st, bool freeze, struct error *e)
+{
+	enum container_status status = state_status(st);
+	int r;
+
+	if (status != (freeze ? STATUS_RUNNING : STATUS_PAUSED))
+		return error_set(e, -EINVAL, "cannot %s container \"%s\": it is %s",
+				 freeze ? "pause" : "resume", st->id, status_name(status));
+	r = cgroup_freeze(st->cgroup_dirs, freeze, e);
+	if (r < 0)
+		return r;
+	st->paused = freeze;
+	return state_save(st, e);
+}
+
+/* As runc: what is to die is thawed first. Another signal would have to wait for resume. */
+static int wake_paused(const struct global_options *g, const char *id, int sig, struct error *e)
+{
+	struct state st = {.dir_fd = -1};
+	int r = state_load(g, id, true, &st, e);
+
+	if (r == 0 && state_status(&st) == STATUS_PAUSED)
+		r = sig == SIGKILL
+			? set_frozen(&st, false, e)
+			: error_set(e, -EBUSY,
+				    "container \"%s\" is paused: resume it, or send KILL", id);
+	state_free(&st);
+	return r;
+}
+
 struct kill_options {
 	bool all;
 };
@@ -152,6 +182,8 @@ static int kill_main(const struct global_options *g, int argc, char **argv, stru
 	if (sig < 0)
 		return sig;
 	r = state_load(g, argv[first], false, &st, e);
+	if (r == 0 && state_status(&st) == STATUS_PAUSED)
+		r = wake_paused(g, argv[first], sig, e);
 	if (r == 0)
 		r = send_signal(&st, sig, o.all, e);
 	state_free(&st);
@@ -272,21 +304,6 @@ static int wait_main(const struct global_options *g, int argc, char **argv, stru
 
 const struct command cmd_wait = {
     {"wait", "ID", "wait for the container's end, print its exit code"}, wait_main};
-
-static int set_frozen(struct state *st, bool freeze, struct error *e)
-{
-	enum container_status status = state_status(st);
-	int r;
-
-	if (status != (freeze ? STATUS_RUNNING : STATUS_PAUSED))
-		return error_set(e, -EINVAL, "cannot %s container \"%s\": it is %s",
-				 freeze ? "pause" : "resume", st->id, status_name(status));
-	r = cgroup_freeze(st->cgroup_dirs, freeze, e);
-	if (r < 0)
-		return r;
-	st->paused = freeze;
-	return state_save(st, e);
-}
 
 static int freeze_main(const struct command *cmd, const struct global_options *g, int argc,
 		       char **argv, bool freeze, struct error *e)

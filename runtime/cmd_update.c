@@ -1,6 +1,7 @@
 /* update: other limits for a container, from a "linux.resources" object and from options. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/host.h"
@@ -23,13 +24,16 @@ static int set_number(struct options *o, const char *group, const char *key, con
 {
 	static const char units[] = "bkmgt";
 	char *end;
-	long long n = strtoll(arg, &end, 0);
+	json_int_t n = (errno = 0, strtoll(arg, &end, 0));
 	const char *unit = *end && !end[1] ? strchr(units, *end | 0x20) : NULL;
+	bool fits = errno == 0;
 
 	if (end == arg || (*end && (!unit || strcmp(group, "memory") != 0)) || n < -1)
 		return error_set(e, -EINVAL, "%s.%s: \"%s\" is not a number", group, key, arg);
 	for (const char *u = units; unit && u < unit; u++)
-		n *= 1024;
+		fits = fits && !__builtin_mul_overflow(n, 1024, &n);
+	if (!fits)
+		return error_set(e, -ERANGE, "%s.%s: %s is too large", group, key, arg);
 	json_object_set_new(json_object_get(o->given, group), key, json_integer(n));
 	return 0;
 }

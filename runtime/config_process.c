@@ -155,6 +155,12 @@ static int parse_limits(const struct source *s, const struct place *process, jso
 	return r;
 }
 
+static bool is_id(const json_t *v)
+{
+	return json_is_integer(v) && json_integer_value(v) >= 0 &&
+	       json_integer_value(v) < UINT32_MAX;
+}
+
 static int parse_user(const struct source *s, const struct place *process, json_t *out)
 {
 	struct place p = {.name = "process.user"};
@@ -172,8 +178,9 @@ static int parse_user(const struct source *s, const struct place *process, json_
 		r = get_int(s, &p, "umask", false, 0, 0777, &mask);
 	if (r == 0)
 		r = get_array(s, &p, "additionalGids", &groups);
-	json_array_foreach(groups, i, v) if (r == 0 && !json_is_integer(v)) r =
-	    bad_field(s, &p, "additionalGids", "element %zu must be a number", i);
+	json_array_foreach(groups, i, v) if (r == 0 && !is_id(v)) r =
+	    bad_field(s, &p, "additionalGids", "element %zu must be a number from 0 to %u", i,
+		      UINT32_MAX - 1);
 	json_object_set_new(out, "uid", json_integer(uid));
 	json_object_set_new(out, "gid", json_integer(gid));
 	json_object_set_new(out, "umask", json_integer(mask));

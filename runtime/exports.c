@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/host.h"
@@ -40,6 +42,7 @@ int exports_add(struct exports *x, const char *path, bool readonly, bool shared,
 		struct error *e)
 {
 	struct export *ex = &x->list[x->n];
+	struct statfs fs;
 	struct stat st;
 	int pair[2];
 
@@ -55,6 +58,14 @@ int exports_add(struct exports *x, const char *path, bool readonly, bool shared,
 				 path);
 	if (ex->root < 0)
 		return error_errno(e, ex->root, "%s: clone its mounts", path);
+	/* It would show the gofer itself, which looks at it on the container's behalf. */
+	if (fstatfs(ex->root, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC) {
+		host_close(ex->root);
+		return error_set(e, -EINVAL,
+				 "%s: the host's proc file system cannot be shared with a sandbox; "
+				 "mount one of type proc",
+				 path);
+	}
 	if (fstat(ex->root, &st) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		int r = -errno;

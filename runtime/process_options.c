@@ -1,7 +1,9 @@
 #include "runtime/process_options.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -65,20 +67,34 @@ static void apply_env(const struct process_options *o, json_t *request)
 	}
 }
 
+/* A user's or group's number, which ends at `stop`: where it ends; NULL: it is none. */
+static const char *parse_id(const char *text, char stop, unsigned int *id)
+{
+	char *end;
+	unsigned long n;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || n >= UINT32_MAX || (*end && *end != stop))
+		return NULL;
+	*id = (unsigned int)n;
+	return end;
+}
+
 static int apply_user(const struct process_options *o, json_t *request, struct error *e)
 {
 	unsigned int uid, gid;
-	char rest;
-	int n;
+	const char *end;
 
 	if (!o->user)
 		return 0;
-	n = sscanf(o->user, "%u:%u%c", &uid, &gid, &rest);
-	if (strspn(o->user, "0123456789:") != strlen(o->user) ||
-	    (n != 2 && sscanf(o->user, "%u%c", &uid, &rest) != 1))
+	end = parse_id(o->user, ':', &uid);
+	if (!end || (*end && !parse_id(end + 1, '\0', &gid)))
 		return error_set(e, -EINVAL, "--user %s: must be UID or UID:GID", o->user);
 	json_object_set_new(request, "uid", json_integer(uid));
-	if (n == 2)
+	if (*end)
 		json_object_set_new(request, "gid", json_integer(gid));
 	return 0;
 }
@@ -96,9 +112,8 @@ static int apply_groups(const struct process_options *o, json_t *request, struct
 	{
 		const char *text = json_string_value(value);
 		unsigned int gid;
-		char rest;
 
-		if (sscanf(text, "%u%c", &gid, &rest) != 1)
+		if (!parse_id(text, '\0', &gid))
 			return error_set(e, -EINVAL, "--additional-gids %s: must be a number",
 					 text);
 		json_array_append_new(list, json_integer(gid));

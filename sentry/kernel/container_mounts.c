@@ -167,6 +167,24 @@ static int finish_mount(struct builder *b, const struct container_mount *m)
 	return r < 0 ? fail(b, r, "cannot set the options of", m->destination) : 0;
 }
 
+/* With the directories above it, as other runtimes do. */
+static int make_device(struct builder *b, const struct container_device *d)
+{
+	const struct new_inode new = {
+	    .mode = d->mode, .uid = d->uid, .gid = d->gid, .rdev = d->rdev};
+	SCOPED_FREE char *dir = xstrdup(d->path);
+	char *slash = strrchr(dir, '/');
+	int r = 0;
+
+	if (exists(b, d->path))
+		return 0;
+	if (slash && slash > dir) {
+		*slash = '\0';
+		r = make_place(b, dir, false);
+	}
+	return r < 0 ? r : make_node(b, d->path, &new);
+}
+
 static int make_devices(struct builder *b, const struct container_config *config)
 {
 	static const struct container_device defaults[] = {
@@ -185,9 +203,7 @@ static int make_devices(struct builder *b, const struct container_config *config
 		const struct container_device *d = i < ndefaults ? &defaults[i]
 						   : i < n	 ? &config->devices[i - ndefaults]
 								 : &console;
-		const struct new_inode new = {
-		    .mode = d->mode, .uid = d->uid, .gid = d->gid, .rdev = d->rdev};
-		int r = exists(b, d->path) ? 0 : make_node(b, d->path, &new);
+		int r = make_device(b, d);
 
 		if (r < 0)
 			return fail(b, r, "cannot make the device", d->path);

@@ -65,6 +65,7 @@ c["linux"]["namespaces"]=[{"type":"pid"},{"type":"pid"}]|linux.namespaces\[1\].t
 c["linux"]["namespaces"]=[{"type":"network","path":"x"}]|linux.namespaces\[0\].path|absolute path
 c["linux"]["devices"]=[{"path":"/dev/x","type":"q"}]|linux.devices\[0\].type|must be c, u, b or p
 c["linux"]["devices"]=[{"path":"/dev/x","type":"c"}]|linux.devices\[0\].major|missing
+c["process"]["user"]["additionalGids"]=[4294967297]|process.user.additionalGids|element 0 must be a number from 0
 c["linux"]["resources"]={"memory":{"limit":"1G"}}|linux.resources.memory.limit|must be a whole number
 c["linux"]["resources"]={"memory":{"limit":20,"swap":10}}|linux.resources.memory.swap|less than
 c["linux"]["resources"]={"pids":[]}|linux.resources.pids|must be an object
@@ -97,3 +98,6 @@ is "nothing is left of all these" "$(ls "$state")" ""
 # Numbers above 2^63, as Go writes "unlimited"
 bundle "$work/big" 'c["process"]["rlimits"]=[{"type":"RLIMIT_NOFILE","soft":18446744073709551615,"hard":18446744073709551615}]; sh("ulimit -n")'
 is "an unlimited rlimit" "$(g run --bundle "$work/big" big 2>&1)" unlimited
+
+bundle "$work/device" 'c["linux"]["devices"]=[{"path":"/dev/sub/zero","type":"c","major":1,"minor":5}]; sh("test -c /dev/sub/zero")'
+g run --bundle "$work/device" device </dev/null; is "a device below a directory that is made for it" $? 0

@@ -23,8 +23,16 @@ g start h2; is "hooks of start" "$(tail -1 "$work/log")" "poststart h2 running 1
 g pause h2; is "pause" $? 0
 like "status when paused" "$(g state h2)" '"paused"'
 like "exec when paused" "$(g exec h2 /bin/true 2>&1)" 'is paused'
+like "ps when paused" "$(timeout 5 "$GARRISON" --root "$state" ps h2 2>&1)" 'is paused: resume it'
+like "debug when paused" "$(timeout 5 "$GARRISON" --root "$state" debug h2 2>&1)" 'is paused: resume it'
+like "kill TERM when paused" "$(timeout 5 "$GARRISON" --root "$state" kill h2 TERM 2>&1)" 'is paused: resume it'
 g resume h2; is "resume" $? 0
 g exec h2 /bin/true; is "exec after resume" $? 0
+bundle "$work/k" "sh('sleep 100')"
+g run --detach --bundle "$work/k" h5 >/dev/null 2>&1 </dev/null
+g pause h5; timeout 10 "$GARRISON" --root "$state" kill h5 KILL; is "kill KILL of a paused container" $? 0
+is "and it ends" "$(timeout 10 "$GARRISON" --root "$state" wait h5)" 137
+g delete h5; is "and can be deleted" $? 0
 g pause h2; g delete --force h2; is "delete --force of a paused container" $? 0
 is "hooks of delete" "$(tail -1 "$work/log")" "poststop h2 stopped 0"
 

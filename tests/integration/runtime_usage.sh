@@ -40,6 +40,12 @@ like "do --mount" "$(g do --mount /no/such:/x -- true 2>&1)" '^garrison: do: --m
 like "do --mount malformed" "$(g do --mount x -- true 2>&1)" '--mount x: must be /SOURCE:/DESTINATION'
 like "do --mount with an unknown option" "$(g do --mount /tmp:/x:rx -- true 2>&1)" 'unknown option "rx"'
 like "do --user" "$(g do --user root -- true 2>&1)" '^garrison: do: --user root: must be UID or UID:GID'
+for id in 4294967296 1000:4294967296 4294967295 -1 1: 99999999999999999999; do
+	like "do --user $id" "$(g do --user "$id" -- true 2>&1)" "--user $id: must be UID or UID:GID"
+done
+like "do --mount of proc" "$(g do --mount /proc:/p:ro -- true 2>&1)" '--mount /proc:/p:ro: /proc: .*proc file system cannot be shared'
+like "do in proc" "$(cd /proc && g do -- true 2>&1)" 'proc file system cannot be shared'
+like "do --mount of a file on proc" "$(g do --mount /proc/self/mem:/p -- true 2>&1)" 'proc file system cannot be shared'
 like "do --cap" "$(g do --cap CAP_FOO -- true 2>&1)" '--cap CAP_FOO: unknown capability'
 like "do --cwd" "$(g do --cwd x -- true 2>&1)" '--cwd x: must be an absolute path'
 like "do --hostname" "$(g do --hostname "$(printf '%070d' 1)" -- true 2>&1)" 'do: --hostname .*longer than 64'
