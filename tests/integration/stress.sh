@@ -1,6 +1,7 @@
 #!/bin/bash
 # stress-ng with --verify: every stressor that needs no device or kernel module and
-# does not fail the same under crun (reboot: EPERM; tmpfs: wants a large tmpfs),
+# does not fail the same under crun (reboot: EPERM; tmpfs: wants a large tmpfs) or fill the
+# disk (resources: a file of as many pages as each of its pids says),
 # SECONDS each (STRESS_SECONDS, default 1): no hang, no panic, no failed check.
 #   stress.sh [STRESSOR...]
 . "$(dirname "$0")/lib.bash"
@@ -15,7 +16,7 @@ inotify itimer kcmp kill landlock link locka lockf lockofd longjmp lsearch madvi
 membarrier memcpy memfd memrate memthrash mincore mknod mlock mmap mmapaddr mmapfixed mmapfork
 mmaphuge mmapmany mprotect mq mremap msg msync munmap mutex nanosleep nice nop null open
 pageswap pidfd pipe pipeherd pkey poll prctl procfs pthread ptrace pty qsort rawdev-skip readahead
-remap rename resched resources revio ring-pipe rlimit rmap-skip rseq schedpolicy secretmem seek
+remap rename resched resources-skip revio ring-pipe rlimit rmap-skip rseq schedpolicy secretmem seek
 sem sem-sysv sendfile session set shellsort shm shm-sysv sigabrt sigchld sigfd sigfpe sigio signal
 signest sigpending sigpipe sigq sigrt sigsegv sigsuspend sigtrap skiplist sleep sock splice stack
 stackmmap stream switch symlink sync-file sysinfo syscall tee timer timerfd tlb-shootdown touch
